@@ -1,0 +1,105 @@
+package meta
+
+import (
+	"io"
+	"time"
+)
+
+// Payload is a request body that knows its digests once it has been read to
+// io.EOF. Read returns a non-EOF error when the body is short, cut, or fails a
+// check the client asked for; nothing is then stored. Digests may be called
+// only after io.EOF.
+type Payload interface {
+	io.Reader
+	Digests() Digests
+}
+
+// PutRequest describes one object to write.
+type PutRequest struct {
+	Bucket string
+	Key    string
+	Owner  string
+	Size   int64 // of the body, -1 when it is not known beforehand
+	Attributes
+	Precondition
+	Modified time.Time // zero: the time of commit
+}
+
+// ListRequest asks for one page of a bucket's current objects.
+type ListRequest struct {
+	Bucket    string
+	Prefix    string
+	Delimiter string
+	// After is exclusive: the page begins with the first key above it. Where
+	// After is itself a common prefix of this listing (it begins with Prefix
+	// and ends with the first Delimiter behind it), every key below that
+	// common prefix is skipped as well.
+	After string
+	Limit int // entries (objects and common prefixes together), 0 to 1000
+}
+
+// ListPage is a page in key order. Objects carry what a listing shows: key,
+// size, ETag, times, owner, checksum algorithm and type, storage class.
+type ListPage struct {
+	Objects   []Object
+	Prefixes  []string
+	Truncated bool
+	Next      string // the last key or common prefix of the page, when truncated
+}
+
+// UploadsRequest asks for one page of a bucket's uploads in progress, ordered
+// by key, then by time of initiation.
+type UploadsRequest struct {
+	Bucket         string
+	Prefix         string
+	Delimiter      string
+	KeyMarker      string
+	UploadIDMarker string // counts only with KeyMarker
+	Limit          int
+}
+
+// UploadsPage is a page of uploads.
+type UploadsPage struct {
+	Uploads            []Upload
+	Prefixes           []string
+	Truncated          bool
+	NextKeyMarker      string
+	NextUploadIDMarker string
+}
+
+// BucketsRequest asks for one page of buckets in name order.
+type BucketsRequest struct {
+	Prefix string
+	After  string // exclusive
+	Limit  int
+}
+
+// BucketsPage is a page of buckets.
+type BucketsPage struct {
+	Buckets   []Bucket
+	Truncated bool
+}
+
+// DeleteItem is one object of a multi-object delete.
+type DeleteItem struct {
+	Key       string
+	VersionID string
+	Precondition
+}
+
+// DeleteResult says what a delete did. Err is nil for a key that was not there.
+type DeleteResult struct {
+	VersionID    string
+	DeleteMarker bool
+	Err          error
+}
+
+// CompleteRequest switches an upload to an object. Parts are those chosen by
+// the client, in order, as read together with Revision; the commit fails with
+// KindConflict when a part was stored since.
+type CompleteRequest struct {
+	Upload  Upload // as read; its Revision guards the commit
+	Parts   []Part
+	Digests Digests
+	Precondition
+}

@@ -1,0 +1,158 @@
+package meta
+
+import "time"
+
+// Limits of the data model, from AWS "Amazon S3 multipart upload limits" and
+// "Creating object key names".
+const (
+	MaxKeyLen        = 1024     // bytes of UTF-8
+	MaxObjectSize    = 50 << 40 // bytes, an assembled multipart object
+	MaxPutSize       = 5 << 30  // bytes, one PutObject or UploadPart body
+	MaxParts         = 10000    // part numbers run from 1 to MaxParts
+	MinPartSize      = 5 << 20  // bytes, every part but the last
+	MaxUserMetadata  = 2 << 10  // bytes, names and values together
+	MaxRecordPayload = 60 << 10 // bytes, the encoded metadata of one record
+)
+
+// Bucket is one bucket's record.
+type Bucket struct {
+	Name    string
+	Created time.Time
+	Owner   string // canonical user id
+	Region  string
+}
+
+// Usage counts what a bucket holds, exactly, as of the last commit.
+type Usage struct {
+	Objects int64 // current versions that are not delete markers
+	Bytes   int64 // the sum of their sizes
+}
+
+// VolumeID numbers a volume in the topology. Numbers are handed out once, from
+// 1, and never reused, so a recorded piece can not come to mean another volume.
+type VolumeID uint32
+
+// BlobID names a blob on a volume. It is chosen by the engine at random and
+// never reused.
+type BlobID [16]byte
+
+// Piece is one stored copy (or, later, one erasure-coded shard) of an extent.
+type Piece struct {
+	Volume VolumeID
+	Blob   BlobID
+}
+
+// Extent is a run of an object's bytes: a whole body or one part.
+type Extent struct {
+	Size   int64
+	Pieces []Piece // one: a single copy; R: replicas
+}
+
+// Checksum is an additional checksum as S3 defines it ("Checking object
+// integrity"). The zero value means none.
+type Checksum struct {
+	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1 or SHA256
+	Type      string // FULL_OBJECT or COMPOSITE
+	Value     string // base64, with "-N" appended for COMPOSITE
+}
+
+// Headers are the system headers stored with an object and sent back with it.
+// An empty string means the header was not given.
+type Headers struct {
+	ContentType        string
+	CacheControl       string
+	ContentDisposition string
+	ContentEncoding    string
+	ContentLanguage    string
+	Expires            string // as sent: S3 does not normalise it
+	WebsiteRedirect    string
+	StorageClass       string // empty means STANDARD
+}
+
+// Attributes are what the writer of an object says of it, as opposed to what
+// the store computes.
+type Attributes struct {
+	Headers  Headers
+	UserMeta map[string]string // names in lower case, without "x-amz-meta-"
+	Tags     map[string]string
+}
+
+// Digests are what the store computes over a body.
+type Digests struct {
+	ETag     string // without quotes: MD5 in hex, with "-N" for multipart
+	Checksum Checksum
+}
+
+// Object is one version of an object: its record without its bytes.
+type Object struct {
+	Bucket    string
+	Key       string
+	VersionID string // empty: the null version of an unversioned bucket
+	Modified  time.Time
+	Size      int64
+	Digests
+	Attributes
+	DeleteMarker bool
+	Owner        string
+
+	// Extents hold the body of an object written in one piece. An object
+	// assembled from parts has none here: UploadID and Manifest lead to them.
+	Extents  []Extent
+	UploadID string // the upload that made it, when it was multipart
+	Manifest string // names the manifest rows of that upload
+	Parts    int    // number of parts; 0 for an object written in one piece
+}
+
+// Upload is a multipart upload in progress.
+type Upload struct {
+	Bucket    string
+	Key       string
+	UploadID  string
+	Initiated time.Time
+	Owner     string
+	Attributes
+	ChecksumAlgorithm string // empty when the client asked for none
+	ChecksumType      string
+	Revision          uint64 // rises with every part stored
+}
+
+// Part is one uploaded part, or one part of an assembled object.
+type Part struct {
+	Number   int
+	Size     int64
+	Modified time.Time
+	Digests
+	Extents []Extent
+	Offset  int64 // first byte in the assembled object; 0 in an upload
+}
+
+// Precondition guards a write against the version it would replace. The zero
+// value is no condition. ETags are without quotes; "*" matches any version.
+type Precondition struct {
+	IfMatch     string
+	IfNoneMatch string
+	IfModTime   time.Time // x-amz-if-match-last-modified-time, whole seconds
+	IfSize      *int64    // x-amz-if-match-size
+}
+
+// Check applies the condition to the current version; cur is nil when there is
+// none or it is a delete marker. A failure is KindPreconditionFailed, except
+// If-Match against a missing key, which is KindNoSuchKey as AWS answers it
+// ("Conditional writes").
+func (p Precondition) Check(cur *Object) error {
+	switch {
+	case p.IfNoneMatch != "" && cur != nil && (p.IfNoneMatch == "*" || p.IfNoneMatch == cur.ETag):
+		return &Error{Kind: KindPreconditionFailed, Op: "check If-None-Match", Message: "If-None-Match"}
+	case p == (Precondition{IfNoneMatch: p.IfNoneMatch}):
+		return nil
+	case cur == nil:
+		return &Error{Kind: KindNoSuchKey, Op: "check If-Match"}
+	case p.IfMatch != "" && p.IfMatch != "*" && p.IfMatch != cur.ETag:
+		return &Error{Kind: KindPreconditionFailed, Op: "check If-Match", Message: "If-Match"}
+	case !p.IfModTime.IsZero() && !p.IfModTime.Equal(cur.Modified.Truncate(time.Second)):
+		return &Error{Kind: KindPreconditionFailed, Op: "check last modified", Message: "x-amz-if-match-last-modified-time"}
+	case p.IfSize != nil && *p.IfSize != cur.Size:
+		return &Error{Kind: KindPreconditionFailed, Op: "check size", Message: "x-amz-if-match-size"}
+	}
+	return nil
+}
