@@ -43,7 +43,7 @@ type Objects interface {
 
 // ObjectReader reads one version of an object, which stays whole while it is
 // open whatever happens to the key meanwhile.
-type ObjectReader interface {
+type ObjectReader = interface {
 	Object() meta.Object
 	// Range opens length bytes from offset; both must lie within the object.
 	// The reader verifies what it returns and implements io.WriterTo.

@@ -22,6 +22,7 @@ var (
 	ErrNoSpace  = errors.New("metadb: the disk reserve is reached")
 	ErrFailed   = errors.New("metadb: an earlier write failed; the store is read-only until restart")
 	ErrLocked   = errors.New("metadb: directory is in use by another process")
+	ErrCorrupt  = errors.New("metadb: stored bytes are corrupt")
 )
 
 // DB is an ordered key-value store with serialisable transactions. All methods

@@ -1,13 +1,13 @@
-// Package vfs is the file system as the volume engine sees it: the few calls
-// that durability depends on and nothing else. All fsync, rename, link and
-// truncate of the store go through it, so that tests can take the power away
-// (Mem) or make the n-th call fail (Faulty). It knows nothing of blobs.
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
+
+// ErrLocked is what Lock fails with when another holder exists.
+var ErrLocked = errors.New("locked by another process")
 
 // FS is a file system. Names are paths as the operating system takes them.
 // Errors wrap fs.ErrNotExist, fs.ErrExist and syscall.ENOSPC where they apply.

@@ -1,0 +1,158 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"tdkvs/master/metadb"
+	"tdkvs/volume"
+)
+
+// Blobs is what the engine needs of a volume; *volume.Store and the volume
+// client have it. The contract of each method is that of volume.Blobs.
+type Blobs interface {
+	Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error
+	Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error)
+	Delete(ctx context.Context, ids []volume.BlobID) error
+	Status(ctx context.Context) (volume.Status, error)
+	Claim(ctx context.Context, cluster string) error
+}
+
+// Volume is one volume given to the engine.
+type Volume struct {
+	// Name says where it is, its URL or directory: for messages, and to know a
+	// volume again that can not be asked who it is.
+	Name  string
+	Blobs Blobs
+	// ForVolume, where set, returns the way to the volume of this UUID at the
+	// same place, such that another volume that answers there is refused with
+	// volume.ErrWrongVolume. The engine uses nothing but Status without it.
+	ForVolume func(uuid string) Blobs
+}
+
+// expecting returns the way to the volume of this UUID.
+func (v Volume) expecting(uuid string) Blobs {
+	if v.ForVolume == nil {
+		return v.Blobs
+	}
+	return v.ForVolume(uuid)
+}
+
+// Defaults of Config.
+const (
+	DefaultGarbageGrace = 10 * time.Minute
+	DefaultCompletedTTL = 24 * time.Hour
+)
+
+// Config is what an engine is made of. DB and Volumes are required; both stay
+// the caller's to close, after Run has returned and no request is left.
+type Config struct {
+	DB      metadb.DB
+	Volumes []Volume // in any order: a volume is known by its identity
+
+	Logger *slog.Logger     // nil: slog.Default()
+	Clock  func() time.Time // nil: time.Now
+
+	// GarbageGrace is how long the blobs of a replaced or deleted object stay.
+	// Zero means DefaultGarbageGrace; below zero means none.
+	GarbageGrace time.Duration
+	// CompletedTTL is how long a completed upload is remembered. Zero means
+	// DefaultCompletedTTL.
+	CompletedTTL time.Duration
+}
+
+// Engine is the store. All methods are safe for concurrent use. Its fields are
+// set by Open and not changed afterwards.
+type Engine struct {
+	db           metadb.DB
+	log          *slog.Logger
+	clock        func() time.Time
+	grace        time.Duration
+	completedTTL time.Duration
+	layout       *layout
+	pins         *pins
+	garbage      *collector
+}
+
+// Open binds the metadata store to its volumes and returns the engine. The first
+// start claims the given volumes and records them as the topology; every later
+// start compares. Where the volumes differ from the topology the error is a
+// *TopologyError and nothing has been changed. Background work begins with Run.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.DB == nil {
+		return nil, errors.New("master: no metadata store given")
+	}
+	e := &Engine{
+		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
+		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL,
+		pins: newPins(),
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.clock == nil {
+		e.clock = time.Now
+	}
+	switch {
+	case e.grace == 0:
+		e.grace = DefaultGarbageGrace
+	case e.grace < 0:
+		e.grace = 0
+	}
+	if e.completedTTL == 0 {
+		e.completedTTL = DefaultCompletedTTL
+	}
+	e.garbage = newCollector(e)
+	var err error
+	e.layout, err = e.establish(ctx, cfg.Volumes)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// now is the engine's time, in UTC and whole milliseconds as records keep it.
+func (e *Engine) now() time.Time { return e.clock().UTC().Truncate(time.Millisecond) }
+
+// view runs fn over a snapshot of the metadata.
+func (e *Engine) view(ctx context.Context, fn func(metadb.Tx) error) error {
+	return e.db.View(ctx, fn)
+}
+
+// update commits what fn writes. A request that gives up while its commit is
+// under way would not learn whether it took place, so a commit once begun is
+// seen through. unknown reports that the commit failed in a way that leaves
+// open whether it will be found after a restart; whatever fn itself returns is
+// never that.
+func (e *Engine) update(ctx context.Context, fn func(metadb.Tx) error) (unknown bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	var refused error
+	err = e.db.Update(context.WithoutCancel(ctx), func(tx metadb.Tx) error {
+		refused = fn(tx)
+		return refused
+	})
+	switch {
+	case err == nil, refused != nil:
+		return false, err
+	case errors.Is(err, metadb.ErrNoSpace), errors.Is(err, metadb.ErrTooLarge), errors.Is(err, metadb.ErrClosed):
+		return false, err // refused before anything was written
+	}
+	return true, err
+}
+
+// Stats is a snapshot of the engine's counters since its start.
+type Stats struct {
+	Metadata metadb.Stats
+	Garbage  GarbageStats
+	Readers  int // objects open for reading
+}
+
+// Stats returns the engine's counters.
+func (e *Engine) Stats() Stats {
+	return Stats{Metadata: e.db.Stats(), Garbage: e.garbage.snapshot(), Readers: e.pins.readers()}
+}

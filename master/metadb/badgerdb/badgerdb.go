@@ -1,0 +1,167 @@
+package badgerdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tdkvs/master/metadb"
+)
+
+// DB is a metadb.DB kept in a directory. A closure of Update runs on the store's
+// own goroutine: it must not call Update itself.
+type DB struct {
+	dir      string
+	log      *slog.Logger
+	lock     *os.File
+	store    *store
+	combiner *combiner
+
+	mu      sync.Mutex // guards the fields below
+	idle    sync.Cond  // signaled when viewing falls to zero
+	viewing int        // Views under way
+	closed  bool
+	done    chan struct{} // closed when Close has ended; nil before Close
+	err     error         // of Close
+}
+
+var _ metadb.DB = (*DB)(nil)
+
+// Open opens the store in dir, making the directory (mode 0700) where there is
+// none. It fails with metadb.ErrLocked when another process has it open, with
+// metadb.ErrCorrupt when what it holds does not verify, and when a later release
+// made it.
+func Open(dir string, o Options) (_ *DB, err error) {
+	o = o.withDefaults()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("metadata directory: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	if err := checkFormat(dir); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	sum, err := verify(dir)
+	if err != nil {
+		return nil, fmt.Errorf("metadata in %s: %w", dir, err)
+	}
+	opt := badgerOptions(dir, o)
+	bdb, err := badger.OpenManaged(opt)
+	if err != nil {
+		return nil, fmt.Errorf("open metadata in %s: %w", dir, err)
+	}
+	o.Logger.Info("metadata open", "dir", dir, "tables", sum.tables, "bytes", sum.bytes, "took", time.Since(start).Round(time.Millisecond))
+
+	db := &DB{dir: dir, log: o.Logger, lock: lock, store: newStore(dir, bdb)}
+	db.idle.L = &db.mu
+	sp := &space{dir: dir, reserve: o.Reserve, free: o.FreeSpace, now: time.Now}
+	db.combiner = newCombiner(db.store, sp, int(bdb.MaxBatchSize()))
+	return db, nil
+}
+
+// View implements metadb.DB.
+func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !db.enter() {
+		return metadb.ErrClosed
+	}
+	defer db.leave()
+	snap := db.store.snapshot()
+	defer snap.close()
+	t := &tx{ctx: ctx, snap: snap}
+	defer t.end()
+	return fn(t)
+}
+
+// Update implements metadb.DB. A context that ends before fn was started means
+// that nothing was applied; once fn was started the outcome is waited for.
+func (db *DB) Update(ctx context.Context, fn func(metadb.Tx) error) error {
+	return db.combiner.update(ctx, fn)
+}
+
+// Stats implements metadb.DB.
+func (db *DB) Stats() metadb.Stats {
+	return metadb.Stats{Commits: db.combiner.commits.Load(), Updates: db.combiner.updates.Load()}
+}
+
+// Failed returns why the store is read-only, an error wrapping metadb.ErrFailed,
+// and nil while it is not.
+func (db *DB) Failed() error { return db.combiner.failed() }
+
+func (db *DB) enter() bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return false
+	}
+	db.viewing++
+	return true
+}
+
+func (db *DB) leave() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.viewing--; db.viewing == 0 {
+		db.idle.Broadcast()
+	}
+}
+
+// failedCloseWait bounds Close on a store whose disk failed, where Badger would
+// try to flush its memtable for ever.
+const failedCloseWait = 10 * time.Second
+
+// Close implements metadb.DB. Closing again waits for the first Close and
+// returns its error.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.done != nil {
+		done := db.done
+		db.mu.Unlock()
+		<-done
+		return db.err
+	}
+	db.closed = true
+	db.done = make(chan struct{})
+	db.mu.Unlock()
+	defer close(db.done)
+
+	db.combiner.close()
+	db.mu.Lock()
+	for db.viewing > 0 {
+		db.idle.Wait()
+	}
+	db.mu.Unlock()
+	db.err = db.closeStore()
+	return db.err
+}
+
+func (db *DB) closeStore() error {
+	closed := make(chan error, 1)
+	go func() { closed <- db.store.close() }()
+	var giveUp <-chan time.Time
+	if db.combiner.failed() != nil {
+		giveUp = time.After(failedCloseWait)
+	}
+	select {
+	case err := <-closed:
+		return errors.Join(err, db.lock.Close())
+	case <-giveUp: // the lock stays: Badger may still write
+		return fmt.Errorf("close metadata: still busy after %v: %w", failedCloseWait, db.combiner.failed())
+	}
+}

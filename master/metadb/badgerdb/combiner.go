@@ -1,0 +1,271 @@
+package badgerdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+
+	"tdkvs/master/metadb"
+)
+
+// engine is what the combiner needs of the store beneath it. Its methods are
+// called by one goroutine at a time.
+type engine interface {
+	snapshot() snapshot
+	commit(batch *overlay) error
+}
+
+const (
+	maxBatch  = 256  // closures of one commit
+	queueSize = 1024 // closures waiting; more wait to be queued
+	// entryOverhead is what Badger counts for an entry beside key and value,
+	// and a little more, in bytes.
+	entryOverhead = 32
+)
+
+// The states of a request. A waiting closure can be given up by its caller;
+// one that was started can not, for it may be committed.
+const (
+	waiting int32 = iota
+	started
+	abandoned
+)
+
+type request struct {
+	ctx   context.Context
+	fn    func(metadb.Tx) error
+	state atomic.Int32
+	err   error // set before done
+	done  chan struct{}
+}
+
+var errAbandoned = errors.New("metadb: the transaction's function ended its goroutine")
+
+// combiner runs closures in order and commits them in batches.
+type combiner struct {
+	eng       engine
+	space     *space
+	batchSize int // bytes at which no further closure joins a batch
+
+	queue   chan *request
+	closing chan struct{} // closed by close: no new requests
+	stopped chan struct{} // closed by run: no request will be answered any more
+
+	failure atomic.Pointer[error] // why the store is read-only; nil: it is not
+	commits atomic.Uint64
+	updates atomic.Uint64
+}
+
+// newCombiner starts a combiner. maxTxn is the engine's own limit on a
+// transaction, in bytes; a full transaction of ours must fit beside what a
+// batch already holds.
+func newCombiner(eng engine, sp *space, maxTxn int) *combiner {
+	c := &combiner{
+		eng:       eng,
+		space:     sp,
+		batchSize: maxTxn - metadb.MaxTxBytes - (metadb.MaxTxOps+1)*entryOverhead,
+		queue:     make(chan *request, queueSize),
+		closing:   make(chan struct{}),
+		stopped:   make(chan struct{}),
+	}
+	go c.run()
+	return c
+}
+
+// update queues fn and waits for the outcome.
+func (c *combiner) update(ctx context.Context, fn func(metadb.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.failed(); err != nil {
+		return err
+	}
+	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	select {
+	case <-c.closing:
+		return metadb.ErrClosed
+	default:
+	}
+	select {
+	case c.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closing:
+		return metadb.ErrClosed
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(waiting, abandoned) {
+			return ctx.Err()
+		}
+		<-r.done
+	case <-c.stopped:
+		// Queued as the combiner was ending; unless it was still answered.
+		if r.state.CompareAndSwap(waiting, abandoned) {
+			return metadb.ErrClosed
+		}
+		<-r.done
+	}
+	return r.err
+}
+
+// close turns new requests away, waits for the batch under way, and answers
+// what is queued with ErrClosed. It is called once.
+func (c *combiner) close() {
+	close(c.closing)
+	<-c.stopped
+}
+
+// failed returns why the store is read-only, nil while it is not.
+func (c *combiner) failed() error {
+	if p := c.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (c *combiner) run() {
+	finished := false
+	defer func() {
+		if !finished { // a closure called runtime.Goexit
+			go c.run()
+		}
+	}()
+	batch := make([]*request, 0, maxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case r := <-c.queue:
+			batch = append(batch, r)
+		case <-c.closing:
+			c.drain()
+			finished = true
+			close(c.stopped)
+			return
+		}
+		c.process(batch)
+		runtime.Gosched() // let those just woken queue up for the next batch
+	}
+}
+
+// drain answers what is still queued when the store closes.
+func (c *combiner) drain() {
+	for {
+		select {
+		case r := <-c.queue:
+			if r.state.CompareAndSwap(waiting, started) {
+				r.err = metadb.ErrClosed
+				close(r.done)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// process runs the batch's first request and those queued behind it, commits
+// what they wrote, and wakes them. The outcome of each is known only with the
+// commit, for it may rest on what those before it wrote.
+func (c *combiner) process(batch []*request) {
+	b := batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay()}
+	defer b.snap.close()
+	answered := false
+	defer func() {
+		if !answered { // Goexit in a closure, or a defect here: commit nothing
+			answer(b.ran, errAbandoned)
+		}
+	}()
+	for r := batch[0]; r != nil; r = c.next(&b) {
+		if r.state.CompareAndSwap(waiting, started) {
+			b.ran = append(b.ran, r)
+			r.err = b.run(r)
+		}
+	}
+	err := b.commit()
+	answered = true
+	answer(b.ran, err)
+}
+
+// next takes another request if there is one and room for it.
+func (c *combiner) next(b *batchRun) *request {
+	if len(b.ran) >= maxBatch || b.bytes > c.batchSize {
+		return nil
+	}
+	select {
+	case r := <-c.queue:
+		return r
+	default:
+		return nil
+	}
+}
+
+// answer wakes the requests; err, where set, replaces their own outcomes.
+func answer(reqs []*request, err error) {
+	for _, r := range reqs {
+		if err != nil {
+			r.err = err
+		}
+		close(r.done)
+	}
+}
+
+// batchRun is one batch as it runs.
+type batchRun struct {
+	*combiner
+	snap  snapshot
+	tree  *overlay // what the closures that succeeded have written
+	bytes int      // an upper bound of what tree holds, with overhead
+	ran   []*request
+}
+
+// run runs one closure over a copy of the tree, which takes the tree's place
+// when the closure succeeds. A panic is an error of the closure alone.
+func (b *batchRun) run(r *request) (err error) {
+	t := &tx{ctx: r.ctx, snap: b.snap, tree: b.tree.Copy()}
+	defer t.end()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("metadb: panic in a transaction: %v\n%s", v, debug.Stack())
+		}
+	}()
+	if err := r.fn(t); err != nil {
+		return err
+	}
+	if err := t.budget.Err(); err != nil {
+		return err
+	}
+	if t.budget.Ops() > 0 {
+		b.tree = t.tree
+		b.bytes += t.budget.Bytes() + t.budget.Ops()*entryOverhead
+	}
+	return nil
+}
+
+// commit makes the batch durable. Its error is the outcome of every closure.
+func (b *batchRun) commit() error {
+	if err := b.failed(); err != nil {
+		return err
+	}
+	if b.bytes > 0 {
+		if err := b.space.check(); err != nil {
+			return err
+		}
+		if err := b.eng.commit(b.tree); err != nil {
+			failure := fmt.Errorf("%w: %w", metadb.ErrFailed, err)
+			b.failure.Store(&failure)
+			return failure
+		}
+		b.space.wrote(b.bytes)
+		b.commits.Add(1)
+	}
+	for _, r := range b.ran {
+		if r.err == nil {
+			b.updates.Add(1)
+		}
+	}
+	return nil
+}

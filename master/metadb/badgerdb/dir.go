@@ -1,0 +1,164 @@
+package badgerdb
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tdkvs/master/metadb"
+)
+
+// Names in the directory that are ours, beside Badger's.
+const (
+	lockName   = "tdkvs.lock"
+	formatName = "FORMAT"
+)
+
+// formatLine is the one line of the FORMAT file: what the directory holds, and
+// the version of the layout. A store of a later version is refused.
+const (
+	formatPrefix  = "tdkvs metadata badger "
+	formatVersion = 1
+)
+
+// lockDir takes the directory for this process. The lock ends with the file.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		closeErr := f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s: stop the process that has it open, or give this one another directory", metadb.ErrLocked, dir)
+		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), closeErr)
+	}
+	return f, nil
+}
+
+// checkFormat reads the FORMAT file, or writes it in a directory that holds no
+// store yet.
+func checkFormat(dir string) error {
+	name := filepath.Join(dir, formatName)
+	b, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(dir, "MANIFEST")); err == nil {
+			return fmt.Errorf("%s holds a Badger database that is not a tdkvs metadata store (no %s file)", dir, formatName)
+		}
+		return writeFile(name, fmt.Appendf(nil, "%s%d\n", formatPrefix, formatVersion))
+	case err != nil:
+		return err
+	}
+	line := strings.TrimSuffix(string(b), "\n")
+	var version int
+	if n, err := fmt.Sscanf(line, formatPrefix+"%d", &version); n != 1 || err != nil || line != fmt.Sprint(formatPrefix, version) {
+		return fmt.Errorf("%s: unknown format %q", name, line)
+	}
+	if version > formatVersion {
+		return fmt.Errorf("%s: the store has format %d, made by a later release; this one knows up to %d", name, version, formatVersion)
+	}
+	return nil
+}
+
+// writeFile makes a small file durable under its name: written and synced beside
+// it, renamed, and the directory synced.
+func writeFile(name string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// names makes durable the directory entries that a commit depends on: the name
+// of a memtable log made since the last one. It belongs to the combiner.
+type names struct {
+	dir     string
+	changed time.Time // of the directory, when last looked at
+	settled bool      // the clock has since moved on: an equal time means no change
+	newest  string    // the newest log whose name is durable
+}
+
+// timestampGrain is more than file systems round their times to.
+const timestampGrain = 2 * time.Second
+
+// sync syncs the directory if it shows a log that was not there before. In the
+// common case it costs one stat.
+func (n *names) sync() error {
+	fi, err := os.Stat(n.dir)
+	if err != nil {
+		return err
+	}
+	if n.settled && fi.ModTime().Equal(n.changed) {
+		return nil
+	}
+	settled := time.Since(fi.ModTime()) > timestampGrain
+	newest, err := newestLog(n.dir)
+	if err != nil {
+		return err
+	}
+	if newest != n.newest {
+		if err := syncDir(n.dir); err != nil {
+			return err
+		}
+	}
+	n.changed, n.settled, n.newest = fi.ModTime(), settled, newest
+	return nil
+}
+
+// newestLog returns the name of the newest memtable log, empty where there is
+// none. Badger numbers them upward, with at least five digits.
+func newestLog(dir string) (string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	all, err := f.Readdirnames(-1)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	newest := ""
+	for _, name := range all {
+		if strings.HasSuffix(name, logSuffix) && (len(name) > len(newest) || len(name) == len(newest) && name > newest) {
+			newest = name
+		}
+	}
+	return newest, nil
+}
+
+// statfsFree is what an unprivileged process may still write, in bytes.
+func statfsFree(dir string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}

@@ -1,0 +1,56 @@
+// Package badgerdb is the embedded metadb.DB: BadgerDB beneath a write combiner.
+// Badger stores ordered, versioned keys; this package gives it serialisable
+// transactions, shared durable commits, a disk reserve and refusal of what is
+// corrupt. It knows nothing of what the keys mean.
+//
+// # The combiner
+//
+// One goroutine runs all Updates. It takes the closures that are queued, runs
+// them in order over one snapshot plus what the batch has written so far, and
+// commits the batch as one Badger transaction with one sync. The batch is a
+// copy-on-write tree: each closure works on a copy, which replaces the batch's
+// tree when the closure succeeds and is forgotten when it does not. While a
+// commit is under way the next batch gathers; when nothing is queued, a commit
+// starts at once.
+//
+// Running in order makes transactions serialisable by construction. The combiner
+// being the only writer, Badger's own conflict detection is off, and commit
+// timestamps are handed out here (Badger's "managed" mode): a View reads at the
+// newest durable timestamp and so never waits for a commit under way, and never
+// sees one that failed.
+//
+// # What makes a commit durable
+//
+// As read in Badger 4.9's source, and seen with strace:
+//
+//   - Values below the value threshold, which here are all, live in the LSM tree.
+//     A commit appends them to the write-ahead log of the active memtable
+//     (NNNNN.mem, mapped into memory) and, with SyncWrites, calls
+//     msync(MS_SYNC) on that log before the commit returns; an error of it is
+//     returned. On Linux that is a data sync of the file range. The value log
+//     is synced too on each commit, though nothing is ever written to it; its
+//     file is kept small so that this costs little.
+//   - A full memtable is replaced before a transaction is written, never within
+//     one, and each log is synced by the transactions written to it, so a
+//     rotation leaves nothing unsynced behind. But Badger does not sync the
+//     directory after making the new log. Ext4, XFS and Btrfs make a new file's
+//     name durable together with its first sync; as POSIX promises no such
+//     thing, the directory is synced here before a commit that may have
+//     rotated the log is acknowledged (syncNames).
+//   - DB.Sync covers the active memtable only and is never used.
+//   - A flushed table is msynced, then entered in MANIFEST, which is fsynced,
+//     and only then the log is removed. The table's name relies on the file
+//     system as above. Compaction syncs the directory itself.
+//   - After a crash a log is replayed up to its first invalid record.
+//
+// # What Badger would pass over
+//
+// Badger drops what follows an invalid record of a log or of MANIFEST, leaves
+// out a table whose checksum is wrong, ends an iterator at a bad block without
+// an error, and carries that into compaction. Open therefore first verifies all
+// of it (verify.go) and refuses with metadb.ErrCorrupt what is not the torn end
+// of a crash.
+//
+// A mapped file also means that a full disk is a SIGBUS, which ends the process:
+// hence the disk reserve (space.go).
+package badgerdb

@@ -1,0 +1,179 @@
+package badgerdb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tdkvs/master/metadb"
+)
+
+// dataPrefix is put before every key. It keeps the empty key, and keys that
+// begin like Badger's own, possible, and leaves room for keys of the engine.
+const dataPrefix = 'd'
+
+// store is Badger as the combiner sees it: snapshots of what is durable, and
+// commits of whole batches, one at a time.
+type store struct {
+	bdb   *badger.DB
+	names names // of the committing goroutine
+
+	mu        sync.Mutex // guards the fields below
+	committed uint64     // timestamp of the newest durable commit
+	reading   map[uint64]int
+}
+
+func newStore(dir string, bdb *badger.DB) *store {
+	s := &store{bdb: bdb, names: names{dir: dir}, committed: bdb.MaxVersion(), reading: map[uint64]int{}}
+	bdb.SetDiscardTs(s.committed)
+	return s
+}
+
+// snapshot opens the newest durable state for reading.
+func (s *store) snapshot() snapshot {
+	s.mu.Lock()
+	ts := s.committed
+	s.reading[ts]++
+	s.mu.Unlock()
+	return &badgerSnapshot{store: s, ts: ts, txn: s.bdb.NewTransactionAt(ts, false)}
+}
+
+func (s *store) doneReading(ts uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading[ts]--; s.reading[ts] == 0 {
+		delete(s.reading, ts)
+	}
+}
+
+// commit writes a batch and makes it durable. After an error the outcome is
+// unknown, so the store must take no further commit; readers stay at the commit
+// before.
+func (s *store) commit(batch *overlay) error {
+	ts := s.committed + 1 // only this goroutine changes it
+	txn := s.bdb.NewTransactionAt(s.committed, true)
+	defer txn.Discard()
+	var err error
+	batch.Scan(func(w *write) bool {
+		if w.deleted {
+			err = txn.Delete(prefixed(nil, w.key))
+		} else {
+			err = txn.Set(prefixed(nil, w.key), w.value)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := txn.CommitAt(ts, nil); err != nil {
+		return err
+	}
+	if err := s.names.sync(); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	s.bdb.SetDiscardTs(s.advance(ts))
+	return nil
+}
+
+// advance makes ts the state to read and returns the oldest state still read:
+// compaction may drop what no later one can see.
+func (s *store) advance(ts uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.committed = ts
+	oldest := ts
+	for t := range s.reading {
+		oldest = min(oldest, t)
+	}
+	return oldest
+}
+
+func (s *store) close() error { return s.bdb.Close() }
+
+// badgerSnapshot is a snapshot over a read-only transaction.
+type badgerSnapshot struct {
+	store *store
+	ts    uint64
+	txn   *badger.Txn
+	buf   []byte // for prefixed keys
+}
+
+func (s *badgerSnapshot) get(key []byte) ([]byte, error) {
+	s.buf = prefixed(s.buf[:0], key)
+	item, err := s.txn.Get(s.buf)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, metadb.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: get %q: %w", metadb.ErrCorrupt, key, err)
+	}
+	return itemValue(item)
+}
+
+func (s *badgerSnapshot) iterate(start, end []byte) iterator {
+	opt := badger.IteratorOptions{Prefix: []byte{dataPrefix}}
+	if end != nil {
+		opt.Prefix = append(opt.Prefix, commonPrefix(start, end)...)
+	}
+	it := &badgerIterator{it: s.txn.NewIterator(opt), end: end}
+	return it
+}
+
+func (s *badgerSnapshot) close() {
+	s.txn.Discard()
+	s.store.doneReading(s.ts)
+}
+
+// badgerIterator is an iterator over Badger's, without the data prefix.
+type badgerIterator struct {
+	it  *badger.Iterator
+	end []byte
+	buf []byte
+}
+
+func (i *badgerIterator) valid() bool {
+	return i.it.Valid() && (i.end == nil || bytes.Compare(i.key(), i.end) < 0)
+}
+
+func (i *badgerIterator) key() []byte { return i.it.Item().Key()[1:] }
+
+func (i *badgerIterator) value() ([]byte, error) { return itemValue(i.it.Item()) }
+
+func (i *badgerIterator) next() { i.it.Next() }
+
+func (i *badgerIterator) seek(key []byte) {
+	if i.end != nil && bytes.Compare(key, i.end) > 0 {
+		key = i.end // not outside the iterator's prefix by way of an upper bound below start
+	}
+	i.buf = prefixed(i.buf[:0], key)
+	i.it.Seek(i.buf)
+}
+
+func (i *badgerIterator) close() { i.it.Close() }
+
+// itemValue returns an item's value without a copy: it lies in the item's own
+// buffer, which Badger reuses when an iterator moves on and otherwise never.
+func itemValue(item *badger.Item) ([]byte, error) {
+	var v []byte
+	err := item.Value(func(b []byte) error { v = b; return nil })
+	if err != nil {
+		return nil, fmt.Errorf("%w: value of %q: %w", metadb.ErrCorrupt, item.Key()[1:], err)
+	}
+	return v, nil
+}
+
+func prefixed(buf, key []byte) []byte {
+	return append(append(buf, dataPrefix), key...)
+}
+
+// commonPrefix returns what all keys of [a, b) begin with, at least.
+func commonPrefix(a, b []byte) []byte {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return a[:n]
+}

@@ -1,0 +1,141 @@
+package badgerdb
+
+import (
+	"context"
+
+	"tdkvs/master/metadb"
+	"tdkvs/master/metadb/internal/txbudget"
+)
+
+// snapshot reads the committed state at one moment. Slices that get returns
+// hold for good.
+type snapshot interface {
+	get(key []byte) ([]byte, error) // metadb.ErrNotFound
+	iterate(start, end []byte) iterator
+	close()
+}
+
+// ctxCheckEvery is how many keys a scan goes over between looks at its context.
+const ctxCheckEvery = 256
+
+// tx is one transaction: a snapshot and, in an Update, the overlay of its batch.
+// Keys of the overlay and of the snapshot are the caller's.
+type tx struct {
+	ctx    context.Context
+	snap   snapshot
+	tree   *overlay // nil in a View
+	budget txbudget.Budget
+	writes uint64 // rises with every write; cursors find their place again
+	slab   slab
+	open   []*cursor // to close those that the function left open
+}
+
+var _ metadb.Tx = (*tx)(nil)
+
+func (t *tx) Get(key []byte) ([]byte, error) {
+	if t.tree != nil {
+		if w, ok := t.tree.Get(&write{key: key}); ok {
+			if w.deleted {
+				return nil, metadb.ErrNotFound
+			}
+			return w.value, nil
+		}
+	}
+	return t.snap.get(key)
+}
+
+func (t *tx) Set(key, value []byte) error {
+	return t.write(key, value, write{deleted: false})
+}
+
+func (t *tx) Delete(key []byte) error {
+	return t.write(key, nil, write{deleted: true})
+}
+
+func (t *tx) write(key, value []byte, w write) error {
+	if t.tree == nil {
+		return metadb.ErrReadOnly
+	}
+	if err := t.budget.Add(key, value); err != nil {
+		return err
+	}
+	both := make([]byte, len(key)+len(value)) // one allocation for the two
+	n := copy(both, key)
+	copy(both[n:], value)
+	w.key, w.value = both[:n:n], both[n:]
+	t.writes++
+	t.tree.Set(&w)
+	return nil
+}
+
+func (t *tx) Scan(start, end []byte, fn func(key, value []byte) (bool, error)) error {
+	c := t.seek(start, end)
+	defer c.closeAndForget()
+	for n := 1; c.Valid(); c.Next() {
+		if n%ctxCheckEvery == 0 {
+			if err := t.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		n++
+		v, err := c.Value()
+		if err != nil {
+			return err
+		}
+		k := c.Key()
+		if !c.inOver { // the snapshot's own buffers are reused
+			k, v = t.slab.keep(k), t.slab.keep(v)
+		}
+		if more, err := fn(k, v); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) Seek(start, end []byte) metadb.Cursor { return t.seek(start, end) }
+
+func (t *tx) seek(start, end []byte) *cursor {
+	c := &cursor{tx: t}
+	if end != nil {
+		c.end = clone(end)
+	}
+	c.base = t.snap.iterate(start, c.end)
+	t.open = append(t.open, c)
+	c.seek(start)
+	return c
+}
+
+// closeAndForget ends the newest cursor, as Scan does in order.
+func (c *cursor) closeAndForget() {
+	_ = c.Close() // never fails
+	if n := len(c.tx.open); n > 0 && c.tx.open[n-1] == c {
+		c.tx.open = c.tx.open[:n-1]
+	}
+}
+
+// end closes the cursors that were left open.
+func (t *tx) end() {
+	for _, c := range t.open {
+		_ = c.Close() // never fails
+	}
+	t.open = nil
+}
+
+// slab hands out copies that hold to the end of the transaction, many to one
+// allocation.
+type slab struct{ free []byte }
+
+const slabSize = 8 << 10
+
+func (s *slab) keep(b []byte) []byte {
+	if len(b) > slabSize/8 {
+		return clone(b)
+	}
+	if len(b) > cap(s.free)-len(s.free) {
+		s.free = make([]byte, 0, slabSize)
+	}
+	n := len(s.free)
+	s.free = append(s.free, b...)
+	return s.free[n:len(s.free):len(s.free)]
+}

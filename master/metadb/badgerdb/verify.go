@@ -1,0 +1,339 @@
+package badgerdb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/pb"
+	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/badger/v4/y"
+	"google.golang.org/protobuf/proto"
+
+	"tdkvs/master/metadb"
+)
+
+// logSuffix ends the name of a memtable log.
+const logSuffix = ".mem"
+
+// verified says what a verification went over.
+type verified struct {
+	tables int
+	bytes  int64
+}
+
+// verify reads all files of a store that is not open and fails with an error
+// wrapping metadb.ErrCorrupt on what Badger would silently leave out. What a
+// crash may leave at the end of a log or of MANIFEST is no error.
+func verify(dir string) (verified, error) {
+	manifest, err := verifyManifest(filepath.Join(dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return verified{}, verifyUnused(dir)
+	}
+	if err != nil {
+		return verified{}, err
+	}
+	if err := verifyLogs(dir); err != nil {
+		return verified{}, err
+	}
+	return verifyTables(dir, manifest)
+}
+
+// verifyUnused makes sure that a directory without MANIFEST has no data: Badger
+// would take tables that are not listed for leftovers and remove them.
+func verifyUnused(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext == logSuffix || ext == ".sst" {
+			return corrupt(filepath.Join(dir, badger.ManifestFilename), "the file is missing, but %s is there", e.Name())
+		}
+	}
+	return nil
+}
+
+func corrupt(file, format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %s", metadb.ErrCorrupt, file, fmt.Sprintf(format, args...))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// verifyManifest replays MANIFEST. Badger stops at a record that seems cut off;
+// that is right at the end of the file only, where the last append was torn. A
+// record that still verifies further on means that this one was damaged.
+func verifyManifest(name string) (_ badger.Manifest, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return badger.Manifest{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	m, end, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(filepath.Dir(name)))
+	if err != nil {
+		return m, corrupt(name, "%v", err)
+	}
+	if _, err := f.Seek(end, io.SeekStart); err != nil {
+		return m, err
+	}
+	tail, err := io.ReadAll(f)
+	if err != nil {
+		return m, err
+	}
+	// A record is: length, CRC32C of the body, body.
+	for i := 1; i+8 <= len(tail); i++ {
+		n := int(binary.BigEndian.Uint32(tail[i:]))
+		if n > 0 && n <= len(tail)-i-8 && crc32.Checksum(tail[i+8:i+8+n], castagnoli) == binary.BigEndian.Uint32(tail[i+4:]) {
+			return m, corrupt(name, "record at byte %d is damaged", end)
+		}
+	}
+	return m, nil
+}
+
+// verifyTables checks each table that MANIFEST lists, a few at a time.
+func verifyTables(dir string, m badger.Manifest) (verified, error) {
+	ids := make(chan uint64)
+	var (
+		wg  sync.WaitGroup
+		mu  sync.Mutex // guards sum and err
+		sum verified
+		err error
+	)
+	for range min(4, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for id := range ids {
+				n, e := verifyTable(table.NewFilename(id, dir), m.Tables[id].Compression)
+				mu.Lock()
+				sum.tables, sum.bytes = sum.tables+1, sum.bytes+n
+				if err == nil { // one is enough to refuse the store
+					err = e
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for id := range m.Tables {
+		ids <- id
+	}
+	close(ids)
+	wg.Wait()
+	return sum, err
+}
+
+// verifyTable checks the index and every block of a table file:
+//
+//	blocks | index | index length u32 | checksum | checksum length u32
+//
+// where a block, once decompressed, ends in its own checksum and length.
+func verifyTable(name string, compression options.CompressionType) (size int64, err error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, corrupt(name, "the table is missing")
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { // flatbuffers trust their offsets
+		if v := recover(); v != nil {
+			err = corrupt(name, "unreadable index: %v", v)
+		}
+	}()
+	rest, sum, ok := cutChecksum(data)
+	if !ok || len(rest) < 4 {
+		return 0, corrupt(name, "bad footer")
+	}
+	indexLen := int(binary.BigEndian.Uint32(rest[len(rest)-4:]))
+	rest = rest[:len(rest)-4]
+	if indexLen <= 0 || indexLen > len(rest) {
+		return 0, corrupt(name, "bad index length %d", indexLen)
+	}
+	index := rest[len(rest)-indexLen:]
+	if err := y.VerifyChecksum(index, sum); err != nil {
+		return 0, corrupt(name, "index: %v", err)
+	}
+	root := fb.GetRootAsTableIndex(index, 0)
+	var o fb.BlockOffset
+	var buf []byte
+	for i := range root.OffsetsLength() {
+		if !root.Offsets(&o, i) || uint64(o.Offset())+uint64(o.Len()) > uint64(len(data)) {
+			return 0, corrupt(name, "block %d lies outside the file", i)
+		}
+		block := data[o.Offset() : o.Offset()+o.Len()]
+		if buf, err = verifyBlock(block, compression, buf); err != nil {
+			return 0, corrupt(name, "block %d at byte %d: %v", i, o.Offset(), err)
+		}
+	}
+	return int64(len(data)), nil
+}
+
+var errBadBlock = errors.New("bad checksum length")
+
+// verifyBlock checks one block and returns its buffer for the next.
+func verifyBlock(block []byte, compression options.CompressionType, buf []byte) ([]byte, error) {
+	switch compression {
+	case options.None:
+	case options.ZSTD:
+		var err error
+		if buf, err = y.ZSTDDecompress(buf[:0], block); err != nil {
+			return buf, err
+		}
+		block = buf
+	default:
+		return buf, fmt.Errorf("compression %d, which this store never used", compression)
+	}
+	body, sum, ok := cutChecksum(block)
+	if !ok {
+		return buf, errBadBlock
+	}
+	return buf, y.VerifyChecksum(body, sum)
+}
+
+// cutChecksum splits off what ends an index and a block: checksum, length u32.
+func cutChecksum(b []byte) (body []byte, sum *pb.Checksum, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	n := binary.BigEndian.Uint32(b[len(b)-4:])
+	b = b[:len(b)-4]
+	if uint64(n) > uint64(len(b)) {
+		return nil, nil, false
+	}
+	sum = new(pb.Checksum)
+	if err := proto.Unmarshal(b[len(b)-int(n):], sum); err != nil {
+		return nil, nil, false
+	}
+	return b[:len(b)-int(n)], sum, true
+}
+
+// verifyLogs checks the memtable logs. They were each complete and synced before
+// the next was begun, so only the newest may end in a torn transaction.
+func verifyLogs(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var logs []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), logSuffix) {
+			logs = append(logs, e.Name())
+		}
+	}
+	slices.SortFunc(logs, func(a, b string) int { // by number
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	for i, name := range logs {
+		if err := verifyLog(filepath.Join(dir, name), i == len(logs)-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The layout of a log: a header of key id and IV, then records of
+//
+//	meta u8 | user meta u8 | uvarint key length, value length, expiry | key | value | CRC32C
+//
+// where a key ends in its timestamp, inverted. Records of one transaction follow
+// one another and end in one with bitFinTxn.
+const (
+	logHeader  = 20
+	bitTxn     = 1 << 6
+	bitFinTxn  = 1 << 7
+	maxLogKey  = 1 << 16
+	maxLogBody = 4 << 20
+)
+
+// record parses the log record at the start of b. It returns its length, 0 where
+// there is no valid one.
+func record(b []byte) (n int, meta byte, ts uint64) {
+	if len(b) < 5 {
+		return 0, 0, 0
+	}
+	at := 2
+	var fields [3]uint64
+	for i := range fields {
+		v, w := binary.Uvarint(b[at:])
+		if w <= 0 {
+			return 0, 0, 0
+		}
+		fields[i], at = v, at+w
+	}
+	klen, vlen := fields[0], fields[1]
+	if klen < 8 || klen > maxLogKey || vlen > maxLogBody || uint64(len(b)-at) < klen+vlen+4 {
+		return 0, 0, 0
+	}
+	end := at + int(klen) + int(vlen)
+	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+		return 0, 0, 0
+	}
+	key := b[at : at+int(klen)]
+	return end + 4, b[0], math.MaxUint64 - binary.BigEndian.Uint64(key[len(key)-8:])
+}
+
+// verifyLog reads a log up to its first invalid record. Behind that, in the
+// newest log, there may be remains of the one transaction that was being written
+// at a crash. Anything of a second one proves that the first was complete: the
+// combiner writes none before the one before it is durable.
+func verifyLog(name string, newest bool) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if len(data) < logHeader {
+		return nil // made, and never written to
+	}
+	at, valid, last := logHeader, logHeader, uint64(0)
+	for at < len(data) {
+		n, meta, ts := record(data[at:])
+		if n == 0 {
+			break
+		}
+		at += n
+		if meta&bitFinTxn != 0 {
+			valid, last = at, ts
+		}
+	}
+	torn := uint64(0) // the transaction being written at the crash
+	if last > 0 {
+		torn = last + 1
+	}
+	for i := valid; i < len(data); i++ {
+		if data[i] == 0 {
+			continue
+		}
+		if !newest {
+			return corrupt(name, "damaged at byte %d, in a log that was complete", valid)
+		}
+		if data[i]&(bitTxn|bitFinTxn) == 0 {
+			continue
+		}
+		n, _, ts := record(data[i:])
+		if n == 0 {
+			continue
+		}
+		if torn == 0 {
+			torn = ts
+		}
+		if ts != torn {
+			return corrupt(name, "damaged at byte %d: whole transactions follow", valid)
+		}
+		i += n - 1
+	}
+	return nil
+}

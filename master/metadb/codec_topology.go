@@ -1,0 +1,168 @@
+package metadb
+
+import (
+	"math"
+	"time"
+
+	"tdkvs/master/meta"
+)
+
+// SchemaVersion is the version of the key schema that this program writes.
+const SchemaVersion = 1
+
+// Identity names the cluster that a metadata store belongs to.
+//
+//	message Identity { uint32 schema = 1; bytes cluster = 2; int64 created_ms = 3; }
+type Identity struct {
+	Schema  int
+	Cluster string // UUID
+	Created time.Time
+}
+
+// Topology is the volumes of a cluster and the slots that keys are placed on.
+//
+//	message Topology {
+//	  uint64 version     = 1;  // rises with every change of this record
+//	  uint64 epoch       = 2;  // rises with every change of the slots
+//	  bytes  cluster     = 3;
+//	  bool   ready       = 4;  // every volume has been claimed
+//	  uint32 placement   = 5;  // version of the placement algorithm
+//	  uint32 next_volume = 6;  // the number the next new volume gets
+//	  repeated Volume volumes = 7;
+//	  repeated Slot   slots   = 8;
+//	}
+//	message Volume { uint32 number = 1; bytes uuid = 2; bytes name = 3; }
+//	message Slot   { uint32 volume = 1; uint32 state = 2; }
+type Topology struct {
+	Version    uint64
+	Epoch      uint64
+	Cluster    string // UUID
+	Ready      bool
+	Placement  byte
+	NextVolume meta.VolumeID
+	Volumes    []Volume
+	Slots      []Slot
+}
+
+// Volume is one volume of the topology.
+type Volume struct {
+	Number meta.VolumeID
+	UUID   string
+	Name   string // where it was last seen: a URL or a directory; a hint, not identity
+}
+
+// Slot is one placement slot. State is that of package placement.
+type Slot struct {
+	Volume meta.VolumeID
+	State  uint8
+}
+
+// MarshalIdentity encodes the cluster's identity.
+func MarshalIdentity(x Identity) ([]byte, error) {
+	e := newRecord(64)
+	e.int(1, int64(x.Schema))
+	e.str(2, x.Cluster)
+	e.time(3, x.Created)
+	return e.record("identity")
+}
+
+// UnmarshalIdentity decodes the cluster's identity.
+func UnmarshalIdentity(b []byte) (Identity, error) {
+	var x Identity
+	d := openRecord(b)
+	for d.next() {
+		switch d.num {
+		case 1:
+			x.Schema = int(d.uintMax(math.MaxInt32))
+		case 2:
+			x.Cluster = d.str()
+		case 3:
+			x.Created = d.time()
+		}
+	}
+	return x, d.err
+}
+
+// MarshalTopology encodes the topology.
+func MarshalTopology(t *Topology) ([]byte, error) {
+	e := newRecord(64 + 96*len(t.Volumes) + 16*len(t.Slots))
+	e.uint(1, t.Version)
+	e.uint(2, t.Epoch)
+	e.str(3, t.Cluster)
+	e.bool(4, t.Ready)
+	e.uint(5, uint64(t.Placement))
+	e.uint(6, uint64(t.NextVolume))
+	for _, v := range t.Volumes {
+		e.message(7, func(sub *encoder) {
+			sub.uint(1, uint64(v.Number))
+			sub.str(2, v.UUID)
+			sub.str(3, v.Name)
+		})
+	}
+	for _, s := range t.Slots {
+		e.message(8, func(sub *encoder) {
+			sub.uint(1, uint64(s.Volume))
+			sub.uint(2, uint64(s.State))
+		})
+	}
+	return e.record("topology")
+}
+
+// UnmarshalTopology decodes the topology.
+func UnmarshalTopology(b []byte) (Topology, error) {
+	var t Topology
+	d := openRecord(b)
+	for d.next() {
+		switch d.num {
+		case 1:
+			t.Version = d.uint()
+		case 2:
+			t.Epoch = d.uint()
+		case 3:
+			t.Cluster = d.str()
+		case 4:
+			t.Ready = d.bool()
+		case 5:
+			t.Placement = byte(d.uintMax(math.MaxUint8))
+		case 6:
+			t.NextVolume = meta.VolumeID(d.uintMax(math.MaxUint32))
+		case 7:
+			t.Volumes = append(t.Volumes, d.volume())
+		case 8:
+			t.Slots = append(t.Slots, d.slot())
+		}
+	}
+	return t, d.err
+}
+
+func (d *decoder) volume() Volume {
+	var v Volume
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			v.Number = meta.VolumeID(sub.uintMax(math.MaxUint32))
+		case 2:
+			v.UUID = sub.str()
+		case 3:
+			v.Name = sub.str()
+		}
+	}
+	d.end(&sub)
+	return v
+}
+
+func (d *decoder) slot() Slot {
+	var s Slot
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			s.Volume = meta.VolumeID(sub.uintMax(math.MaxUint32))
+		case 2:
+			s.State = uint8(sub.uintMax(math.MaxUint8))
+		}
+	}
+	d.end(&sub)
+	return s
+}

@@ -1,0 +1,226 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/placement"
+	"tdkvs/volume"
+)
+
+// The first start, in an order that a crash at any point leaves resumable:
+//
+//  1. every volume is asked who it is; all must answer, and each must be
+//     unclaimed or already ours. Until here nothing is written.
+//  2. one transaction records the cluster's new identity and the intended
+//     topology, not ready.
+//  3. every volume is claimed for the cluster.
+//  4. one transaction marks the topology ready.
+//
+// A start that finds a topology that is not ready repeats this with the recorded
+// identity. Nothing was stored before step 4, so it may as well be with other
+// volumes than those tried before.
+
+// probeTimeout bounds the question to one volume at start.
+const probeTimeout = 10 * time.Second
+
+// probe is what a given volume says of itself, or why it does not.
+type probe struct {
+	Volume
+	identity volume.Identity
+	err      error
+}
+
+func probeAll(ctx context.Context, given []Volume) []probe {
+	probes := make([]probe, len(given))
+	var wg sync.WaitGroup
+	for i, v := range given {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+			defer cancel()
+			st, err := v.Blobs.Status(ctx)
+			if err == nil && st.Volume == "" {
+				err = fmt.Errorf("%w: it has no identity", volume.ErrUnavailable)
+			}
+			probes[i] = probe{Volume: v, identity: st.Identity, err: err}
+		})
+	}
+	wg.Wait()
+	return probes
+}
+
+// establish finds or makes the topology and binds the given volumes to it.
+func (e *Engine) establish(ctx context.Context, given []Volume) (*layout, error) {
+	identity, topology, err := e.loadTopology(ctx)
+	if err != nil {
+		return nil, err
+	}
+	probes := probeAll(ctx, given)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !topology.Ready {
+		topology, err = e.firstStart(ctx, identity, probes)
+		if err != nil {
+			return nil, err
+		}
+	}
+	bound, diffs := matchTopology(topology, probes)
+	if len(diffs) > 0 {
+		return nil, &TopologyError{Cluster: topology.Cluster, Expected: topology.Volumes, Differences: diffs}
+	}
+	if topology, err = e.refreshNames(ctx, topology, bound); err != nil {
+		return nil, err
+	}
+	return newLayout(topology, bound)
+}
+
+// loadTopology reads what is recorded; both are zero before the first start.
+func (e *Engine) loadTopology(ctx context.Context) (id metadb.Identity, t metadb.Topology, err error) {
+	err = e.view(ctx, func(tx metadb.Tx) error {
+		id, err = record(tx, metadb.IdentityKey(), metadb.UnmarshalIdentity)
+		if err != nil {
+			return fmt.Errorf("cluster identity: %w", err)
+		}
+		t, err = record(tx, metadb.TopologyKey(), metadb.UnmarshalTopology)
+		if err != nil {
+			return fmt.Errorf("topology: %w", err)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return id, t, fmt.Errorf("read metadata: %w", err)
+	case id.Schema > metadb.SchemaVersion:
+		return id, t, fmt.Errorf("the metadata has schema version %d, this program knows versions up to %d: use a newer program", id.Schema, metadb.SchemaVersion)
+	case t.Placement > placement.Version:
+		return id, t, fmt.Errorf("the topology uses placement version %d, this program knows versions up to %d: use a newer program", t.Placement, placement.Version)
+	case t.Cluster != id.Cluster:
+		return id, t, fmt.Errorf("the metadata is damaged: its topology is of cluster %q, its identity is cluster %q", t.Cluster, id.Cluster)
+	}
+	return id, t, nil
+}
+
+// record reads one row; a missing one is the zero value.
+func record[T any](tx metadb.Tx, key []byte, unmarshal func([]byte) (T, error)) (T, error) {
+	b, err := tx.Get(key)
+	if err != nil {
+		var zero T
+		if errors.Is(err, metadb.ErrNotFound) {
+			err = nil
+		}
+		return zero, err
+	}
+	return unmarshal(b)
+}
+
+func (e *Engine) firstStart(ctx context.Context, id metadb.Identity, probes []probe) (metadb.Topology, error) {
+	if len(probes) == 0 {
+		return metadb.Topology{}, errors.New("no volumes given: the first start needs at least one")
+	}
+	if diffs := matchFirst(id.Cluster, probes); len(diffs) > 0 {
+		return metadb.Topology{}, &TopologyError{FirstStart: true, Cluster: id.Cluster, Differences: diffs}
+	}
+	if id.Cluster == "" {
+		id = metadb.Identity{Schema: metadb.SchemaVersion, Cluster: newUUID(), Created: e.now()}
+	}
+	t := metadb.Topology{
+		Version: 1, Epoch: 1, Cluster: id.Cluster, Placement: placement.Version,
+		NextVolume: meta.VolumeID(len(probes) + 1),
+	}
+	for i, p := range probes {
+		number := meta.VolumeID(i + 1)
+		t.Volumes = append(t.Volumes, metadb.Volume{Number: number, UUID: p.identity.Volume, Name: p.Name})
+		t.Slots = append(t.Slots, metadb.Slot{Volume: number, State: uint8(placement.Active)})
+	}
+	if err := e.saveTopology(ctx, &id, t); err != nil {
+		return t, err
+	}
+	for i := range probes {
+		if err := probes[i].expecting(probes[i].identity.Volume).Claim(ctx, id.Cluster); err != nil {
+			return t, fmt.Errorf("claim volume %s: %w", probes[i].Name, err)
+		}
+		probes[i].identity.Cluster = id.Cluster
+	}
+	t.Ready = true
+	t.Version++
+	return t, e.saveTopology(ctx, nil, t)
+}
+
+// saveTopology writes the topology and, where given, the identity.
+func (e *Engine) saveTopology(ctx context.Context, id *metadb.Identity, t metadb.Topology) error {
+	row, err := metadb.MarshalTopology(&t)
+	if err != nil {
+		return err
+	}
+	_, err = e.update(ctx, func(tx metadb.Tx) error {
+		if id != nil {
+			row, err := metadb.MarshalIdentity(*id)
+			if err != nil {
+				return err
+			}
+			if err := tx.Set(metadb.IdentityKey(), row); err != nil {
+				return err
+			}
+		}
+		return tx.Set(metadb.TopologyKey(), row)
+	})
+	if err != nil {
+		return fmt.Errorf("record topology: %w", err)
+	}
+	return nil
+}
+
+// refreshNames records where the volumes that answered are now.
+func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[meta.VolumeID]probe) (metadb.Topology, error) {
+	volumes := make([]metadb.Volume, len(t.Volumes))
+	changed := false
+	for i, v := range t.Volumes {
+		if p := bound[v.Number]; p.err == nil && p.Name != v.Name {
+			e.log.Info("volume has moved", "volume", v.Number, "uuid", v.UUID, "from", v.Name, "to", p.Name)
+			v.Name, changed = p.Name, true
+		}
+		volumes[i] = v
+	}
+	if !changed {
+		return t, nil
+	}
+	t.Volumes = volumes
+	t.Version++
+	return t, e.saveTopology(ctx, nil, t)
+}
+
+func newLayout(t metadb.Topology, bound map[meta.VolumeID]probe) (*layout, error) {
+	slots := make([]placement.Slot, len(t.Slots))
+	for i, s := range t.Slots {
+		slots[i] = placement.Slot{Volume: uint32(s.Volume), State: placement.State(s.State)}
+	}
+	m, err := placement.New(slots)
+	if err != nil {
+		return nil, fmt.Errorf("recorded topology: %w", err)
+	}
+	l := &layout{topology: t, slots: m, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes))}
+	for _, v := range t.Volumes {
+		p := bound[v.Number]
+		b := &boundVolume{Volume: v, cluster: t.Cluster, blobs: p.expecting(v.UUID)}
+		b.Name = p.Name
+		b.identified.Store(p.err == nil)
+		l.volumes[v.Number] = b
+	}
+	return l, nil
+}
+
+// newUUID returns a random UUID (RFC 9562, version 4).
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its contract
+	b[6] = b[6]&0x0F | 0x40
+	b[8] = b[8]&0x3F | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

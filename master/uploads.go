@@ -1,0 +1,228 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/placement"
+)
+
+// Upload ids are 8 bytes of Unix nanoseconds and 12 random ones, in base32hex,
+// which keeps the order of the bytes: an upload's place among those of its key
+// is its time of initiation.
+const (
+	uploadIDAlphabet = "0123456789abcdefghijklmnopqrstuv"
+	uploadIDLen      = 32
+)
+
+func newUploadID(at time.Time) string {
+	var b [20]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixNano()))
+	_, _ = rand.Read(b[8:]) // never fails, by its contract
+	return base32.NewEncoding(uploadIDAlphabet).WithPadding(base32.NoPadding).EncodeToString(b[:])
+}
+
+// checkUpload refuses ids that newUploadID can not have made, before they become
+// part of a key.
+func checkUpload(bucket, key, uploadID string) error {
+	if err := checkName(bucket, key); err != nil {
+		return err
+	}
+	if len(uploadID) != uploadIDLen {
+		return refuse(meta.KindNoSuchUpload)
+	}
+	for i := range len(uploadID) {
+		if c := uploadID[i]; (c < '0' || c > '9') && (c < 'a' || c > 'v') {
+			return refuse(meta.KindNoSuchUpload)
+		}
+	}
+	return nil
+}
+
+// getUpload returns the row of an upload in progress.
+func getUpload(tx metadb.Tx, bucket, key, uploadID string) (meta.Upload, error) {
+	b, err := tx.Get(metadb.UploadKey(bucket, key, uploadID))
+	if errors.Is(err, metadb.ErrNotFound) {
+		if err := needBucket(tx, bucket); err != nil {
+			return meta.Upload{}, err
+		}
+		return meta.Upload{}, refuse(meta.KindNoSuchUpload)
+	}
+	if err != nil {
+		return meta.Upload{}, err
+	}
+	up, err := metadb.UnmarshalUpload(b)
+	up.Bucket, up.Key, up.UploadID = bucket, key, uploadID
+	return up, err
+}
+
+func setUpload(tx metadb.Tx, up *meta.Upload) error {
+	row, err := metadb.MarshalUpload(up)
+	if err != nil {
+		return err
+	}
+	return tx.Set(metadb.UploadKey(up.Bucket, up.Key, up.UploadID), row)
+}
+
+// CreateUpload begins a multipart upload and fills in UploadID and Initiated.
+func (e *Engine) CreateUpload(ctx context.Context, up meta.Upload) (meta.Upload, error) {
+	err := checkName(up.Bucket, up.Key)
+	if err == nil {
+		at := e.clock()
+		up.UploadID, up.Initiated, up.Revision = newUploadID(at), at.UTC().Truncate(time.Millisecond), 0
+		_, err = e.update(ctx, func(tx metadb.Tx) error {
+			if err := needBucket(tx, up.Bucket); err != nil {
+				return err
+			}
+			return setUpload(tx, &up)
+		})
+	}
+	if err != nil {
+		return meta.Upload{}, fault("create upload", up.Bucket, up.Key, err)
+	}
+	return up, nil
+}
+
+// Upload returns an upload in progress; KindNoSuchUpload when there is none.
+func (e *Engine) Upload(ctx context.Context, bucket, key, uploadID string) (meta.Upload, error) {
+	up, err := e.upload(ctx, bucket, key, uploadID)
+	return up, fault("get upload", bucket, key, err)
+}
+
+func (e *Engine) upload(ctx context.Context, bucket, key, uploadID string) (up meta.Upload, err error) {
+	if err := checkUpload(bucket, key, uploadID); err != nil {
+		return up, err
+	}
+	err = e.view(ctx, func(tx metadb.Tx) error {
+		up, err = getUpload(tx, bucket, key, uploadID)
+		return err
+	})
+	return up, err
+}
+
+// UploadParts returns up to limit parts (0: all) with numbers above after, and
+// the upload as of the same moment.
+func (e *Engine) UploadParts(ctx context.Context, bucket, key, uploadID string, after, limit int) (meta.Upload, []meta.Part, error) {
+	var up meta.Upload
+	var parts []meta.Part
+	err := checkUpload(bucket, key, uploadID)
+	if err == nil {
+		err = e.view(ctx, func(tx metadb.Tx) error {
+			var err error
+			parts = nil
+			if up, err = getUpload(tx, bucket, key, uploadID); err != nil {
+				return err
+			}
+			if after >= meta.MaxParts {
+				return nil
+			}
+			r := metadb.PartRange(uploadID, max(0, after))
+			return tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+				p, err := metadb.UnmarshalPart(row)
+				parts = append(parts, p)
+				return limit <= 0 || len(parts) < limit, err
+			})
+		})
+	}
+	if err != nil {
+		return meta.Upload{}, nil, fault("list parts", bucket, key, err)
+	}
+	return up, parts, nil
+}
+
+// PutPart stores one part of up to meta.MaxPutSize bytes; a part of the same
+// number is replaced. Every part raises the upload's revision.
+func (e *Engine) PutPart(ctx context.Context, bucket, key, uploadID string, number int, size int64, payload meta.Payload) (meta.Part, error) {
+	p, err := e.putPart(ctx, bucket, key, uploadID, number, size, payload)
+	if err != nil {
+		return meta.Part{}, fault("put part", bucket, key, err)
+	}
+	return p, nil
+}
+
+func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, number int, size int64, payload meta.Payload) (meta.Part, error) {
+	if number < 1 || number > meta.MaxParts {
+		return meta.Part{}, &meta.Error{Kind: meta.KindInvalidPart, Message: fmt.Sprintf("part numbers run from 1 to %d", meta.MaxParts)}
+	}
+	up, err := e.upload(ctx, bucket, key, uploadID)
+	if err != nil {
+		return meta.Part{}, err
+	}
+	describe := func(size int64, digests meta.Digests) ([]byte, error) {
+		return metadb.MarshalDescriptor(&metadb.Descriptor{
+			Bucket: bucket, Key: key, UploadID: uploadID, PartNumber: number,
+			Object: meta.Object{Size: size, Modified: e.now(), Digests: digests, Attributes: up.Attributes, Owner: up.Owner},
+		})
+	}
+	stored, err := e.store(ctx, placement.PartHash(bucket, key, number), size, payload, describe)
+	if err != nil {
+		return meta.Part{}, err
+	}
+	part := meta.Part{Number: number, Size: stored.extent.Size, Digests: stored.digests, Extents: []meta.Extent{stored.extent}}
+	unknown, err := e.update(ctx, func(tx metadb.Tx) error { return e.commitPart(tx, bucket, key, uploadID, &part) })
+	if err != nil {
+		e.abandon(ctx, stored.extent.Pieces, unknown)
+		return meta.Part{}, err
+	}
+	return part, nil
+}
+
+func (e *Engine) commitPart(tx metadb.Tx, bucket, key, uploadID string, part *meta.Part) error {
+	up, err := getUpload(tx, bucket, key, uploadID)
+	if err != nil {
+		return err
+	}
+	was, err := record(tx, metadb.PartKey(uploadID, part.Number), metadb.UnmarshalPart)
+	if err != nil {
+		return err
+	}
+	now := e.now()
+	part.Modified = now
+	row, err := metadb.MarshalPart(part)
+	if err != nil {
+		return err
+	}
+	if err := tx.Set(metadb.PartKey(uploadID, part.Number), row); err != nil {
+		return err
+	}
+	up.Revision++
+	if err := setUpload(tx, &up); err != nil {
+		return err
+	}
+	return e.retireBlobs(tx, pieces(was.Extents), now)
+}
+
+// AbortUpload ends an upload; its parts are removed by the garbage worker.
+func (e *Engine) AbortUpload(ctx context.Context, bucket, key, uploadID string) error {
+	err := checkUpload(bucket, key, uploadID)
+	if err == nil {
+		_, err = e.update(ctx, func(tx metadb.Tx) error {
+			if _, err := getUpload(tx, bucket, key, uploadID); err != nil {
+				return err
+			}
+			return e.endUpload(tx, metadb.UploadKey(bucket, key, uploadID), uploadID, "", e.now())
+		})
+	}
+	if err != nil {
+		return fault("abort upload", bucket, key, err)
+	}
+	e.garbage.wake()
+	return nil
+}
+
+// endUpload removes the row of an upload and queues its parts, but for those of
+// the manifest keep (empty: none). They were never part of an object, so they
+// need no grace.
+func (e *Engine) endUpload(tx metadb.Tx, row []byte, uploadID, keep string, now time.Time) error {
+	if err := tx.Delete(row); err != nil {
+		return err
+	}
+	return queue(tx, now, metadb.Garbage{Kind: metadb.GarbageUpload, Queued: now, UploadID: uploadID, Manifest: keep})
+}

@@ -1,0 +1,268 @@
+package s3api
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tdkvs/master/meta"
+	"tdkvs/s3api/s3err"
+	"tdkvs/s3api/sigv4"
+)
+
+// defaultContentType is what an object has whose writer named no type.
+const defaultContentType = "binary/octet-stream"
+
+const userMetaPrefix = "X-Amz-Meta-"
+
+// attributes reads what a request that writes an object says of it, and refuses
+// what this store could only pretend to do.
+func (r *Request) attributes() (meta.Attributes, error) {
+	var a meta.Attributes
+	if err := r.refuseUnsupported(); err != nil {
+		return a, err
+	}
+	var err error
+	if a.Headers, err = r.systemHeaders(); err != nil {
+		return a, err
+	}
+	if a.UserMeta, err = r.userMeta(); err != nil {
+		return a, err
+	}
+	a.Tags, err = parseTagging(r.header("X-Amz-Tagging"))
+	return a, err
+}
+
+// systemHeaders reads the headers that are stored as they are.
+func (r *Request) systemHeaders() (meta.Headers, error) {
+	h := meta.Headers{
+		ContentType:        r.header("Content-Type"),
+		CacheControl:       r.header("Cache-Control"),
+		ContentDisposition: r.header("Content-Disposition"),
+		ContentEncoding:    sigv4.ContentEncoding(strings.Join(r.http.Header["Content-Encoding"], ",")),
+		ContentLanguage:    r.header("Content-Language"),
+		Expires:            r.header("Expires"),
+		WebsiteRedirect:    r.header("X-Amz-Website-Redirect-Location"),
+	}
+	if h.ContentType == "" {
+		h.ContentType = defaultContentType
+	}
+	if l := h.WebsiteRedirect; l != "" && !strings.HasPrefix(l, "/") && !strings.HasPrefix(l, "http://") && !strings.HasPrefix(l, "https://") {
+		return h, &s3err.Error{Code: "InvalidRedirectLocation", Status: http.StatusBadRequest,
+			Message: "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."}
+	}
+	class := r.header("X-Amz-Storage-Class")
+	if !validStorageClass(class) {
+		return h, s3err.Of(s3err.InvalidStorageClass).With("StorageClassRequested", class)
+	}
+	if class != standardClass {
+		h.StorageClass = class
+	}
+	return h, nil
+}
+
+const standardClass = "STANDARD"
+
+// validStorageClass reports whether AWS knows a class. All of them are stored
+// alike here; the class is kept because clients compare it.
+func validStorageClass(class string) bool {
+	switch class {
+	case "", standardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+		"GLACIER", "DEEP_ARCHIVE", "GLACIER_IR":
+		return true
+	}
+	return false
+}
+
+// storageClass is the class as listings show it.
+func storageClass(h meta.Headers) string {
+	if h.StorageClass == "" {
+		return standardClass
+	}
+	return h.StorageClass
+}
+
+// userMeta reads x-amz-meta-*. A name that is sent several times has its values
+// joined with commas. Values in RFC 2047 form are decoded, so that they can be
+// encoded again when they are sent.
+func (r *Request) userMeta() (map[string]string, error) {
+	var m map[string]string
+	size := 0
+	for name, values := range r.http.Header {
+		if len(name) <= len(userMetaPrefix) || !strings.EqualFold(name[:len(userMetaPrefix)], userMetaPrefix) {
+			continue
+		}
+		key := strings.ToLower(name[len(userMetaPrefix):])
+		value := decodeMeta(strings.Join(values, ","))
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[key] = value
+		size += len(key) + len(value)
+	}
+	if size > meta.MaxUserMetadata {
+		return nil, s3err.Of(s3err.MetadataTooLarge).
+			With("Size", strconv.Itoa(size)).
+			With("MaxSizeAllowed", strconv.Itoa(meta.MaxUserMetadata))
+	}
+	return m, nil
+}
+
+// decodeMeta decodes a metadata value. Bytes that are not UTF-8 are taken for
+// ISO 8859-1, the character set of HTTP headers of old.
+func decodeMeta(s string) string {
+	if strings.HasPrefix(s, "=?") {
+		if decoded, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
+			return decoded
+		}
+	}
+	if utf8.ValidString(s) {
+		return s
+	}
+	runes := make([]rune, 0, len(s))
+	for i := range len(s) {
+		runes = append(runes, rune(s[i]))
+	}
+	return string(runes)
+}
+
+// encodeMeta makes a metadata value fit for a header: RFC 2047 where it is not
+// printable ASCII. Source: AWS "Working with object metadata".
+func encodeMeta(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return mime.BEncoding.Encode("UTF-8", s)
+		}
+	}
+	return s
+}
+
+// Limits of object tags, from AWS "Categorizing your objects using tags".
+const (
+	maxTags     = 10
+	maxTagKey   = 128 // characters
+	maxTagValue = 256 // characters
+)
+
+// parseTagging reads x-amz-tagging: tags as a URL query.
+func parseTagging(s string) (map[string]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	bad := s3err.Argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+		"x-amz-tagging", s)
+	tags := map[string]string{}
+	for pair := range strings.SplitSeq(s, "&") {
+		if pair == "" {
+			continue
+		}
+		k, v, _ := strings.Cut(pair, "=")
+		key, err := url.QueryUnescape(k)
+		if err != nil {
+			return nil, bad
+		}
+		value, err := url.QueryUnescape(v)
+		if err != nil {
+			return nil, bad
+		}
+		if _, twice := tags[key]; twice {
+			return nil, bad
+		}
+		if err := checkTag(key, value); err != nil {
+			return nil, err
+		}
+		tags[key] = value
+	}
+	if len(tags) > maxTags {
+		return nil, s3err.New(s3err.BadRequest, "Object tags cannot be greater than 10")
+	}
+	return tags, nil
+}
+
+// checkTag checks one tag.
+func checkTag(key, value string) error {
+	switch {
+	case key == "" || utf8.RuneCountInString(key) > maxTagKey || !tagText(key):
+		return s3err.New(s3err.InvalidTag, "The TagKey you have provided is invalid").With("TagKey", key)
+	case strings.HasPrefix(strings.ToLower(key), "aws:"):
+		return s3err.New(s3err.InvalidTag, "System tags cannot be added/updated by requester").With("TagKey", key)
+	case utf8.RuneCountInString(value) > maxTagValue || !tagText(value):
+		return s3err.New(s3err.InvalidTag, "The TagValue you have provided is invalid").With("TagKey", key).With("TagValue", value)
+	}
+	return nil
+}
+
+// tagText reports whether s has only the characters that tags may have.
+func tagText(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	for _, c := range s {
+		if !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.Is(unicode.Zs, c) && !strings.ContainsRune("_.:/=+-@", c) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseUnsupported refuses headers of a write whose promise this store can not
+// keep.
+func (r *Request) refuseUnsupported() error {
+	if err := checkACL(r); err != nil {
+		return err
+	}
+	if sse := r.header("X-Amz-Server-Side-Encryption"); sse != "" {
+		switch sse {
+		case "AES256", "aws:kms", "aws:kms:dsse", "aws:fsx":
+			return notImplemented("x-amz-server-side-encryption", "")
+		}
+		return s3err.New(s3err.InvalidArgument, "The encryption method specified is not supported").
+			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", sse)
+	}
+	for _, name := range [...]string{
+		"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Context", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
+		"X-Amz-Server-Side-Encryption-Customer-Algorithm", "X-Amz-Server-Side-Encryption-Customer-Key",
+		"X-Amz-Server-Side-Encryption-Customer-Key-Md5", "X-Amz-Write-Offset-Bytes",
+	} {
+		if r.has(name) {
+			return notImplemented(strings.ToLower(name), "")
+		}
+	}
+	for _, name := range [...]string{"X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Object-Lock-Legal-Hold"} {
+		if r.has(name) {
+			return s3err.New(s3err.InvalidRequest, "Bucket is missing Object Lock Configuration")
+		}
+	}
+	return nil
+}
+
+// checkACL checks x-amz-acl and x-amz-grant-*. A canned ACL is accepted and not
+// applied: everything stays private to its owner, the safe side of what was
+// asked. Grants to others name people, so ignoring them would mislead.
+func checkACL(r *Request) error {
+	acl := r.header("X-Amz-Acl")
+	switch acl {
+	case "", "private", "public-read", "public-read-write", "authenticated-read",
+		"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control":
+	case "log-delivery-write":
+		if r.Key != "" {
+			return s3err.Argument("", "x-amz-acl", acl)
+		}
+	default:
+		return s3err.Argument("", "x-amz-acl", acl)
+	}
+	for _, name := range [...]string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {
+		if !r.has("X-Amz-Grant-" + name) {
+			continue
+		}
+		if acl != "" {
+			return s3err.New(s3err.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
+		}
+		return notImplemented("x-amz-grant-"+strings.ToLower(name), "")
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package s3api
+
+import (
+	"context"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"tdkvs/master/meta"
+	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/s3err"
+)
+
+// copySource is what x-amz-copy-source names.
+type copySource struct{ bucket, key, versionID string }
+
+// parseCopySource reads x-amz-copy-source: "bucket/key", with or without a
+// leading slash, percent-encoded or not, with "?versionId=" behind it where a
+// version is meant. Source: AWS CopyObject.
+func parseCopySource(s string) (copySource, error) {
+	bad := func(message string) error { return s3err.Argument(message, "x-amz-copy-source", s) }
+	path, version, versioned := strings.Cut(s, "?versionId=")
+	var src copySource
+	if versioned {
+		v, err := parseVersionID([]string{version})
+		if err != nil {
+			return src, err
+		}
+		src.versionID = v
+	}
+	path, err := url.PathUnescape(path)
+	if err != nil || !utf8.ValidString(path) {
+		return src, bad("Invalid copy source encoding")
+	}
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case !ok || bucket == "" || key == "":
+		return src, bad("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+	case !possibleBucketName(bucket):
+		return src, bad("Invalid copy source bucket name")
+	}
+	if err := checkKey(key); err != nil {
+		return src, err
+	}
+	src.bucket, src.key = bucket, key
+	return src, nil
+}
+
+// openSource authorises, opens and checks the source of a copy. Close must be
+// called on what it returns.
+func (h *handler) openSource(ctx context.Context, r *Request) (ObjectReader, error) {
+	src, err := parseCopySource(r.header("X-Amz-Copy-Source"))
+	if err != nil {
+		return nil, err
+	}
+	permission := "s3:GetObject"
+	if src.versionID != "" {
+		permission = "s3:GetObjectVersion"
+	}
+	err = h.authorize(ctx, r, Access{Permission: permission, Bucket: src.bucket, Key: src.key, VersionID: src.versionID})
+	if err != nil {
+		return nil, err
+	}
+	if err := h.checkOwner(r, "X-Amz-Source-Expected-Bucket-Owner"); err != nil {
+		return nil, err
+	}
+	for _, name := range [...]string{"X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm", "X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key"} {
+		if r.has(name) {
+			return nil, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
+		}
+	}
+	reader, err := h.cfg.Backend.OpenObject(ctx, src.bucket, src.key, src.versionID)
+	if err != nil {
+		return nil, sourceError(err, src)
+	}
+	obj := reader.Object()
+	if err := r.checkSource(&obj); err != nil {
+		_ = reader.Close() // the answer is settled
+		return nil, err
+	}
+	return reader, nil
+}
+
+// sourceError names the source, not the destination, in an error about it.
+func sourceError(err error, src copySource) error {
+	e := classifyCause(err)
+	switch e.Code {
+	case s3err.NoSuchBucket:
+		return e.With("BucketName", src.bucket)
+	case s3err.NoSuchKey:
+		return e.With("Key", src.key)
+	}
+	return err
+}
+
+// copyObject serves CopyObject.
+func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error) {
+	attributes, err := r.attributes()
+	if err != nil {
+		return nil, err
+	}
+	condition, err := r.writePrecondition()
+	if err != nil {
+		return nil, err
+	}
+	store, err := checksum.ParseCopy(r.http.Header)
+	if err != nil {
+		return nil, err
+	}
+	plan := copyPlan{condition: condition, store: store}
+	if plan.replaceMeta, err = r.directive("X-Amz-Metadata-Directive", "Unknown metadata directive."); err != nil {
+		return nil, err
+	}
+	if plan.replaceTags, err = r.directive("X-Amz-Tagging-Directive", "Unknown tagging directive."); err != nil {
+		return nil, err
+	}
+	reader, err := h.openSource(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	obj := reader.Object()
+	plan.attributes = plan.merge(attributes, &obj)
+	if err := plan.check(r, &obj); err != nil {
+		_ = reader.Close() // the answer is settled
+		return nil, err
+	}
+	return lateResponse(func(ctx context.Context) (*Response, error) {
+		resp, err := h.copyTo(ctx, r, reader, &plan)
+		if closing := reader.Close(); err == nil && closing != nil {
+			return nil, closing
+		}
+		return resp, err
+	}), nil
+}
+
+// copyPlan is what a CopyObject is to do.
+type copyPlan struct {
+	attributes               meta.Attributes
+	condition                meta.Precondition
+	store                    checksum.Algorithm // None: that of the source
+	replaceMeta, replaceTags bool
+}
+
+// merge returns the attributes of the copy: those of the source, or of the
+// request where a directive says so. Storage class and website redirect are
+// never copied. Source: AWS CopyObject.
+func (p *copyPlan) merge(request meta.Attributes, src *meta.Object) meta.Attributes {
+	a := src.Attributes
+	a.Headers.StorageClass = request.Headers.StorageClass
+	a.Headers.WebsiteRedirect = request.Headers.WebsiteRedirect
+	if p.replaceMeta {
+		a.Headers, a.UserMeta = request.Headers, request.UserMeta
+	}
+	if p.replaceTags {
+		a.Tags = request.Tags
+	}
+	return a
+}
+
+// check refuses a copy that is too large, or that would change nothing.
+func (p *copyPlan) check(r *Request, src *meta.Object) error {
+	if src.Size > meta.MaxPutSize {
+		return sourceTooLarge()
+	}
+	same := src.Bucket == r.Bucket && src.Key == r.Key
+	changed := p.replaceMeta || r.has("X-Amz-Storage-Class") || r.has("X-Amz-Website-Redirect-Location") ||
+		p.store != checksum.None && p.store.String() != src.Checksum.Algorithm
+	if same && !changed {
+		return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	return nil
+}
+
+func sourceTooLarge() *s3err.Error {
+	return s3err.New(s3err.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.FormatInt(meta.MaxPutSize, 10))
+}
+
+// copyTo writes the copy.
+func (h *handler) copyTo(ctx context.Context, r *Request, reader ObjectReader, plan *copyPlan) (*Response, error) {
+	src := reader.Object()
+	store := plan.store
+	if store == checksum.None {
+		store, _ = checksum.ParseAlgorithm(src.Checksum.Algorithm)
+	}
+	body, err := h.openCopy(ctx, reader, byteRange{0, src.Size}, store)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	obj, err := h.cfg.Backend.PutObject(ctx, meta.PutRequest{
+		Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID, Size: src.Size,
+		Attributes: plan.attributes, Precondition: plan.condition,
+	}, body)
+	if err != nil {
+		return nil, conflict(err, plan.condition)
+	}
+	doc := new(document)
+	doc.root("CopyObjectResult")
+	doc.time("LastModified", obj.Modified)
+	doc.etag(obj.ETag)
+	doc.checksum(obj.Checksum)
+	doc.optional("ChecksumType", obj.Checksum.Type)
+	doc.close("CopyObjectResult")
+	return &Response{doc: doc}, nil
+}
+
+// copyBody is a run of an object's bytes as the payload of a write.
+type copyBody struct {
+	*checksum.Payload
+	src io.ReadCloser
+}
+
+// Close closes the source.
+func (c *copyBody) Close() {
+	_ = c.Payload.Close() // nothing was written: closing loses nothing
+	_ = c.src.Close()
+}
+
+// openCopy opens a run of the source's bytes as a payload.
+func (h *handler) openCopy(ctx context.Context, reader ObjectReader, span byteRange, store checksum.Algorithm) (*copyBody, error) {
+	src := io.NopCloser(strings.NewReader(""))
+	if span.length > 0 {
+		var err error
+		if src, err = reader.Range(ctx, span.offset, span.length); err != nil {
+			return nil, err
+		}
+	}
+	return &copyBody{checksum.NewPayload(src, checksum.Config{Size: span.length, Store: store}), src}, nil
+}
+
+// directive reads a COPY or REPLACE header.
+func (r *Request) directive(name, message string) (replace bool, err error) {
+	switch v := r.header(name); v {
+	case "", "COPY":
+		return false, nil
+	case "REPLACE":
+		return true, nil
+	default:
+		return false, s3err.Argument(message, strings.ToLower(name), v)
+	}
+}
+
+// checksum writes <ChecksumCRC32> or one of its kin.
+func (d *document) checksum(c meta.Checksum) {
+	if c.Algorithm != "" && c.Value != "" {
+		d.text("Checksum"+c.Algorithm, c.Value)
+	}
+}

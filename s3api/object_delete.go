@@ -1,0 +1,183 @@
+package s3api
+
+import (
+	"context"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/s3api/s3err"
+)
+
+// maxDeletes is how many objects one DeleteObjects may name.
+const maxDeletes = 1000
+
+// deleteObject serves DeleteObject. A key that is not there is deleted already,
+// also under a condition.
+func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, error) {
+	version, err := r.versionID()
+	if err != nil {
+		return nil, err
+	}
+	condition, err := r.deletePrecondition()
+	if err != nil {
+		return nil, err
+	}
+	results, err := h.cfg.Backend.DeleteObjects(ctx, r.Bucket, []meta.DeleteItem{{Key: r.Key, VersionID: version, Precondition: condition}})
+	if err != nil {
+		return nil, err
+	}
+	if err := results[0].Err; err != nil && !isKind(err, meta.KindNoSuchKey) {
+		return nil, conflict(err, condition)
+	}
+	return new(Response), nil
+}
+
+// deletion is one object of a DeleteObjects document, and what became of it.
+type deletion struct {
+	item    meta.DeleteItem
+	version string // as the client wrote it
+	err     error
+}
+
+// deleteObjects serves DeleteObjects.
+func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, error) {
+	quiet, deletions, err := h.readDelete(r)
+	if err != nil {
+		return nil, err
+	}
+	var items []meta.DeleteItem
+	var of []int // items[i] belongs to deletions[of[i]]
+	for i := range deletions {
+		d := &deletions[i]
+		if d.err == nil {
+			d.err = h.authorizeDeletion(ctx, r, d)
+		}
+		if d.err == nil {
+			items = append(items, d.item)
+			of = append(of, i)
+		}
+	}
+	// Also without an item: the bucket must exist.
+	results, err := h.cfg.Backend.DeleteObjects(ctx, r.Bucket, items)
+	if err != nil {
+		return nil, err
+	}
+	for i, res := range results {
+		if !isKind(res.Err, meta.KindNoSuchKey) {
+			deletions[of[i]].err = res.Err
+		}
+	}
+	return &Response{doc: h.deleteResult(r, quiet, deletions)}, nil
+}
+
+// authorizeDeletion asks for the permission to delete one key.
+func (h *handler) authorizeDeletion(ctx context.Context, r *Request, d *deletion) error {
+	permission := r.op.permission
+	if d.version != "" {
+		permission = r.op.versionPermission
+	}
+	return h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: d.item.Key, VersionID: d.version})
+}
+
+// readDelete decodes the body of DeleteObjects.
+func (h *handler) readDelete(r *Request) (quiet bool, deletions []deletion, err error) {
+	empty, err := h.readXML(r, digestRequired, "Delete", func(x *reader) error {
+		return x.children(func(name string) error {
+			var err error
+			switch name {
+			case "Quiet":
+				quiet, err = x.bool()
+			case "Object":
+				var d deletion
+				if d, err = readDeletion(x); err == nil {
+					deletions = append(deletions, d)
+				}
+				if len(deletions) > maxDeletes {
+					return malformed(nil)
+				}
+			default:
+				return unexpected(name)
+			}
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		return false, nil, err
+	case empty:
+		return false, nil, s3err.Of(s3err.MissingRequestBodyError)
+	case len(deletions) == 0:
+		return false, nil, malformed(nil)
+	}
+	return quiet, deletions, nil
+}
+
+// readDeletion decodes one Object element.
+func readDeletion(x *reader) (deletion, error) {
+	var d deletion
+	err := x.children(func(name string) error {
+		var err error
+		switch name {
+		case "Key":
+			d.item.Key, err = x.text()
+		case "VersionId":
+			d.version, err = x.text()
+		case "ETag":
+			d.item.IfMatch, err = x.text()
+			d.item.IfMatch = unquote(d.item.IfMatch)
+		case "LastModifiedTime":
+			d.item.IfModTime, err = x.time()
+			d.item.IfModTime = d.item.IfModTime.Truncate(time.Second)
+		case "Size":
+			var size int64
+			size, err = x.int()
+			d.item.IfSize = &size
+		default:
+			return unexpected(name)
+		}
+		return err
+	})
+	if err != nil {
+		return d, err
+	}
+	if d.item.Key == "" {
+		return d, malformed(nil)
+	}
+	if d.err = checkKey(d.item.Key); d.err == nil && d.version != "" {
+		d.item.VersionID, d.err = parseVersionID([]string{d.version})
+		if d.err != nil {
+			d.err = s3err.Of(s3err.NoSuchVersion)
+		}
+	}
+	return d, nil
+}
+
+// deleteResult writes the answer of DeleteObjects.
+func (h *handler) deleteResult(r *Request, quiet bool, deletions []deletion) *document {
+	doc := h.page()
+	doc.root("DeleteResult")
+	for _, d := range deletions {
+		if d.err != nil {
+			e := classify(d.err, r)
+			if e.Status >= 500 {
+				h.cfg.Logger.Error("delete failed", "request_id", r.id, "bucket", r.Bucket, "key", d.item.Key, "error", d.err)
+			}
+			doc.open("Error")
+			doc.text("Key", d.item.Key)
+			doc.optional("VersionId", d.version)
+			doc.text("Code", e.Code)
+			doc.text("Message", e.Message)
+			doc.close("Error")
+			continue
+		}
+		if quiet {
+			continue
+		}
+		doc.open("Deleted")
+		doc.text("Key", d.item.Key)
+		doc.optional("VersionId", d.version)
+		doc.close("Deleted")
+	}
+	doc.close("DeleteResult")
+	return doc
+}

@@ -1,0 +1,255 @@
+package s3api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/s3api/s3err"
+)
+
+// getObject serves GetObject.
+func (h *handler) getObject(ctx context.Context, r *Request) (*Response, error) {
+	version, err := r.versionID()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := h.cfg.Backend.OpenObject(ctx, r.Bucket, r.Key, version)
+	if err != nil {
+		return nil, err
+	}
+	obj := reader.Object()
+	resp, span, err := h.readResponse(ctx, r, &obj)
+	if err != nil || resp.status == http.StatusNotModified || span.length == 0 {
+		if closing := reader.Close(); err == nil && closing != nil {
+			return nil, closing
+		}
+		return resp, err
+	}
+	resp.stream = func(w io.Writer) error {
+		err := copyRange(ctx, w, reader, span)
+		if closing := reader.Close(); err == nil {
+			return closing
+		}
+		return err
+	}
+	return resp, nil
+}
+
+// copyRange writes a run of an object's bytes to w.
+func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span byteRange) error {
+	body, err := reader.Range(ctx, span.offset, span.length)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(w, body)
+	if closing := body.Close(); err == nil {
+		err = closing
+	}
+	if err == nil && n != span.length {
+		err = fmt.Errorf("object body ended after %d of %d bytes", n, span.length)
+	}
+	return err
+}
+
+// headObject serves HeadObject: GetObject without the body.
+func (h *handler) headObject(ctx context.Context, r *Request) (*Response, error) {
+	version, err := r.versionID()
+	if err != nil {
+		return nil, err
+	}
+	obj, err := h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
+	if err != nil {
+		return nil, err
+	}
+	resp, _, err := h.readResponse(ctx, r, &obj)
+	return resp, err
+}
+
+// versionID reads the versionId parameter. Buckets are unversioned: every object
+// has the null version only.
+func (r *Request) versionID() (string, error) { return parseVersionID(r.query["versionId"]) }
+
+func parseVersionID(values []string) (string, error) {
+	switch {
+	case len(values) == 0 || values[0] == "null":
+		return "", nil
+	case values[0] == "":
+		return "", s3err.Argument("Version id cannot be the empty string", "versionId", "")
+	}
+	return "", s3err.Argument("Invalid version id specified", "versionId", values[0])
+}
+
+// readResponse evaluates conditions, range, part number and overrides of a read,
+// and returns the answer without its body, and the bytes that the body has.
+func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, byteRange, error) {
+	if r.has("X-Amz-Server-Side-Encryption-Customer-Algorithm") || r.has("X-Amz-Server-Side-Encryption-Customer-Key") {
+		return nil, byteRange{}, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
+	}
+	notModified, err := r.checkRead(obj)
+	if err != nil {
+		return nil, byteRange{}, err
+	}
+	resp := new(Response)
+	if notModified {
+		resp.status = http.StatusNotModified
+		resp.set("ETag", quoted(obj.ETag))
+		resp.set("Last-Modified", httpTime(obj.Modified))
+		resp.setOptional("Cache-Control", obj.Headers.CacheControl)
+		resp.setOptional("Expires", obj.Headers.Expires)
+		return resp, byteRange{}, nil
+	}
+	span, sum, err := h.span(ctx, r, obj, resp)
+	if err != nil {
+		return nil, byteRange{}, err
+	}
+	resp.length = span.length
+	resp.setObject(obj)
+	if r.header("X-Amz-Checksum-Mode") == "ENABLED" {
+		resp.setChecksum(sum)
+	}
+	return resp, span, r.override(resp)
+}
+
+// span finds out which bytes a read asks for, with the checksum of exactly those
+// where it is known, and sets status and headers accordingly.
+func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (byteRange, meta.Checksum, error) {
+	whole := byteRange{0, obj.Size}
+	header := r.header("Range")
+	if _, ok := r.query["partNumber"]; ok {
+		if header != "" {
+			return whole, meta.Checksum{}, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
+		}
+		return h.partSpan(ctx, r, obj, resp)
+	}
+	if header == "" || !r.rangeApplies(obj) {
+		return whole, obj.Checksum, nil
+	}
+	span, ok, err := parseRange(header, obj.Size)
+	if err != nil || !ok {
+		return whole, obj.Checksum, err
+	}
+	resp.status = http.StatusPartialContent
+	resp.set("Content-Range", span.contentRange(obj.Size))
+	if span == whole {
+		return span, obj.Checksum, nil
+	}
+	return span, meta.Checksum{}, nil
+}
+
+// rangeApplies evaluates If-Range (RFC 9110, 13.1.5): where it does not match,
+// the whole object is sent.
+func (r *Request) rangeApplies(obj *meta.Object) bool {
+	v := r.header("If-Range")
+	if v == "" {
+		return true
+	}
+	if t, ok := parseHTTPTime(v); ok {
+		return obj.Modified.Truncate(time.Second).Equal(t)
+	}
+	return matchETag(v, obj.ETag, false)
+}
+
+// partSpan is the span of a read by part number. An object that was written in
+// one piece has one part.
+func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (byteRange, meta.Checksum, error) {
+	whole := byteRange{0, obj.Size}
+	number, err := r.partNumber()
+	if err != nil {
+		return whole, meta.Checksum{}, err
+	}
+	unsatisfiable := s3err.Of(s3err.InvalidPartNumber).
+		With("ActualPartCount", strconv.Itoa(max(obj.Parts, 1))).
+		With("PartNumberRequested", strconv.Itoa(number))
+	if obj.Parts == 0 {
+		if number != 1 {
+			return whole, meta.Checksum{}, unsatisfiable
+		}
+		if obj.Size > 0 {
+			resp.status = http.StatusPartialContent
+			resp.set("Content-Range", whole.contentRange(obj.Size))
+		}
+		return whole, obj.Checksum, nil
+	}
+	parts, err := h.cfg.Backend.ObjectParts(ctx, *obj, number-1, 1)
+	if err != nil {
+		return whole, meta.Checksum{}, err
+	}
+	if len(parts) == 0 || parts[0].Number != number {
+		return whole, meta.Checksum{}, unsatisfiable
+	}
+	span := byteRange{parts[0].Offset, parts[0].Size}
+	resp.set("x-amz-mp-parts-count", strconv.Itoa(obj.Parts))
+	if span.length > 0 {
+		resp.status = http.StatusPartialContent
+		resp.set("Content-Range", span.contentRange(obj.Size))
+	}
+	return span, parts[0].Checksum, nil
+}
+
+// partNumber reads the partNumber parameter.
+func (r *Request) partNumber() (int, error) {
+	s := r.param("partNumber")
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > meta.MaxParts {
+		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
+	}
+	return n, nil
+}
+
+// setObject sends the headers that describe an object.
+func (r *Response) setObject(obj *meta.Object) {
+	r.set("ETag", quoted(obj.ETag))
+	r.set("Last-Modified", httpTime(obj.Modified))
+	r.set("Accept-Ranges", "bytes")
+	r.contentType = obj.Headers.ContentType
+	if r.contentType == "" {
+		r.contentType = defaultContentType
+	}
+	r.setOptional("Cache-Control", obj.Headers.CacheControl)
+	r.setOptional("Content-Disposition", obj.Headers.ContentDisposition)
+	r.setOptional("Content-Encoding", obj.Headers.ContentEncoding)
+	r.setOptional("Content-Language", obj.Headers.ContentLanguage)
+	r.setOptional("Expires", obj.Headers.Expires)
+	r.setOptional("x-amz-website-redirect-location", obj.Headers.WebsiteRedirect)
+	r.setOptional("x-amz-storage-class", obj.Headers.StorageClass)
+	if n := len(obj.Tags); n > 0 {
+		r.set("x-amz-tagging-count", strconv.Itoa(n))
+	}
+	for name, value := range obj.UserMeta {
+		r.set("x-amz-meta-"+name, encodeMeta(value))
+	}
+}
+
+// override applies the response-* parameters, which only signed requests may use.
+func (r *Request) override(resp *Response) error {
+	for _, o := range [...]struct{ param, header string }{
+		{"response-content-type", "Content-Type"},
+		{"response-content-language", "Content-Language"},
+		{"response-expires", "Expires"},
+		{"response-cache-control", "Cache-Control"},
+		{"response-content-disposition", "Content-Disposition"},
+		{"response-content-encoding", "Content-Encoding"},
+	} {
+		values, ok := r.query[o.param]
+		if !ok {
+			continue
+		}
+		if r.anonymous() {
+			return s3err.New(s3err.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
+		}
+		if o.header == "Content-Type" {
+			resp.contentType = values[0]
+		} else {
+			resp.set(o.header, values[0])
+		}
+	}
+	return nil
+}
+
+// httpTime writes a time as HTTP headers do.
+func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }

@@ -1,0 +1,59 @@
+package s3api
+
+import (
+	"context"
+
+	"tdkvs/master/meta"
+	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/s3err"
+)
+
+// putObject serves PutObject.
+func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) {
+	attributes, err := r.attributes()
+	if err != nil {
+		return nil, err
+	}
+	condition, err := r.writePrecondition()
+	if err != nil {
+		return nil, err
+	}
+	spec, err := checksum.ParseHeader(r.http.Header)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkLength(); err != nil {
+		return nil, err
+	}
+	p := r.openPayload(spec, checksum.None, meta.MaxPutSize)
+	defer p.Close()
+	obj, err := h.cfg.Backend.PutObject(ctx, meta.PutRequest{
+		Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID, Size: r.auth.Size,
+		Attributes: attributes, Precondition: condition,
+	}, p)
+	if err != nil {
+		return nil, conflict(err, condition)
+	}
+	resp := new(Response)
+	resp.set("ETag", quoted(obj.ETag))
+	resp.setChecksum(obj.Checksum)
+	return resp, nil
+}
+
+// setChecksum sends a checksum in the header of its algorithm, with its type.
+func (r *Response) setChecksum(c meta.Checksum) {
+	a, ok := checksum.ParseAlgorithm(c.Algorithm)
+	if !ok || c.Value == "" {
+		return
+	}
+	r.set(a.Header(), c.Value)
+	r.setOptional("x-amz-checksum-type", c.Type)
+}
+
+// conflict names a lost race of a conditional write as AWS does.
+func conflict(err error, p meta.Precondition) error {
+	if conditional(p) && isKind(err, meta.KindConflict) {
+		return s3err.Of(s3err.ConditionalRequestConflict).Wrap(err)
+	}
+	return err
+}

@@ -1,0 +1,170 @@
+package s3api
+
+import "net/http"
+
+// notSet is the note of a read whose setter is not offered: it answers what AWS
+// answers of a bucket on which nothing was ever configured, which is the truth.
+const notSet = "Answers as AWS does where nothing is configured."
+
+// bucketConfigOperations are the configuration documents of a bucket.
+func bucketConfigOperations() []operation {
+	ops := []operation{
+		{name: "GetBucketAcl", method: get, scope: scopeBucket, query: q("acl"),
+			permission: "s3:GetBucketAcl", handle: (*handler).getBucketACL, note: "The owner has full control, always."},
+		{name: "GetBucketPolicyStatus", method: get, scope: scopeBucket, query: q("policyStatus"),
+			permission: "s3:GetBucketPolicyStatus", handle: unset(noBucketPolicy), note: notSet},
+		{name: "GetBucketAbac", method: get, scope: scopeBucket, query: q("abac"), permission: "s3:GetBucketAbac"},
+		{name: "PutBucketAbac", method: put, scope: scopeBucket, query: q("abac"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAbac"},
+		{name: "PutBucketAcl", method: put, scope: scopeBucket, query: q("acl"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAcl"},
+		{name: "CreateBucketMetadataConfiguration", method: post, scope: scopeBucket, query: q("metadataConfiguration"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:CreateBucketMetadataTableConfiguration"},
+		{name: "GetBucketMetadataConfiguration", method: get, scope: scopeBucket, query: q("metadataConfiguration"),
+			permission: "s3:GetBucketMetadataTableConfiguration"},
+		{name: "DeleteBucketMetadataConfiguration", method: del, scope: scopeBucket, query: q("metadataConfiguration"), status: http.StatusNoContent,
+			permission: "s3:DeleteBucketMetadataTableConfiguration"},
+		{name: "CreateBucketMetadataTableConfiguration", method: post, scope: scopeBucket, query: q("metadataTable"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:CreateBucketMetadataTableConfiguration"},
+		{name: "GetBucketMetadataTableConfiguration", method: get, scope: scopeBucket, query: q("metadataTable"),
+			permission: "s3:GetBucketMetadataTableConfiguration"},
+		{name: "DeleteBucketMetadataTableConfiguration", method: del, scope: scopeBucket, query: q("metadataTable"), status: http.StatusNoContent,
+			permission: "s3:DeleteBucketMetadataTableConfiguration"},
+		{name: "UpdateBucketMetadataAnnotationTableConfiguration", method: put, scope: scopeBucket, query: q("metadataAnnotationTable"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:UpdateBucketMetadataAnnotationTableConfiguration"},
+		{name: "UpdateBucketMetadataInventoryTableConfiguration", method: put, scope: scopeBucket, query: q("metadataInventoryTable"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:UpdateBucketMetadataInventoryTableConfiguration"},
+		{name: "UpdateBucketMetadataJournalTableConfiguration", method: put, scope: scopeBucket, query: q("metadataJournalTable"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:UpdateBucketMetadataJournalTableConfiguration"},
+	}
+	for _, d := range documents() {
+		ops = append(ops, d.operations()...)
+	}
+	for _, d := range documentLists() {
+		ops = append(ops, d.operations()...)
+	}
+	return ops
+}
+
+// bucketDocument is a bucket configuration document with up to three operations.
+type bucketDocument struct {
+	get, put, del string // operation names; empty: there is none
+	selector      string
+	read, write   string // permissions
+	handle        handlerFunc
+	note          string
+}
+
+func (d bucketDocument) operations() []operation {
+	ops := []operation{{name: d.get, method: get, scope: scopeBucket, query: q(d.selector),
+		permission: d.read, handle: d.handle, note: d.note}}
+	if d.put != "" {
+		ops = append(ops, operation{name: d.put, method: put, scope: scopeBucket, query: q(d.selector),
+			permission: d.write, body: bodyXML, limit: limitConfigXML})
+	}
+	if d.del != "" {
+		permission := d.write
+		if d.del == "DeleteBucketPolicy" || d.del == "DeleteBucketWebsite" {
+			permission = "s3:" + d.del
+		}
+		ops = append(ops, operation{name: d.del, method: del, scope: scopeBucket, query: q(d.selector),
+			permission: permission, status: http.StatusNoContent})
+	}
+	return ops
+}
+
+func documents() []bucketDocument {
+	return []bucketDocument{
+		{"GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "accelerate",
+			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", emptyDocument("AccelerateConfiguration"), notSet},
+		{"GetBucketCors", "PutBucketCors", "DeleteBucketCors", "cors",
+			"s3:GetBucketCORS", "s3:PutBucketCORS", unset(noCORS), notSet},
+		{"GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "encryption",
+			"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", unset(noEncryption),
+			"Answers that there is none: AWS encrypts every bucket by default, this store does not."},
+		{"GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", "lifecycle",
+			"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", unset(noLifecycle), notSet},
+		{"GetBucketLogging", "PutBucketLogging", "", "logging",
+			"s3:GetBucketLogging", "s3:PutBucketLogging", emptyDocument("BucketLoggingStatus"), notSet},
+		{"GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", "notification",
+			"s3:GetBucketNotification", "s3:PutBucketNotification", emptyDocument("NotificationConfiguration"), notSet},
+		{"GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "ownershipControls",
+			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", unset(noOwnershipControls), notSet},
+		{"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "policy",
+			"s3:GetBucketPolicy", "s3:PutBucketPolicy", unset(noBucketPolicy), notSet},
+		{"GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "replication",
+			"s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", unset(noReplication), notSet},
+		{"GetBucketRequestPayment", "PutBucketRequestPayment", "", "requestPayment",
+			"s3:GetBucketRequestPayment", "s3:PutBucketRequestPayment", (*handler).getBucketRequestPayment, notSet},
+		{"GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "tagging",
+			"s3:GetBucketTagging", "s3:PutBucketTagging", unset(noTagSet), notSet},
+		{"GetBucketVersioning", "PutBucketVersioning", "", "versioning",
+			"s3:GetBucketVersioning", "s3:PutBucketVersioning", emptyDocument("VersioningConfiguration"), notSet},
+		{"GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", "website",
+			"s3:GetBucketWebsite", "s3:PutBucketWebsite", unset(noWebsite), notSet},
+		{"GetObjectLockConfiguration", "PutObjectLockConfiguration", "", "object-lock",
+			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration", unset(noObjectLock), notSet},
+		{"GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "publicAccessBlock",
+			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", unset(noPublicAccessBlock), notSet},
+	}
+}
+
+// documentList is a configuration of which a bucket has several, by id.
+type documentList struct{ name, plural, selector, read, write string }
+
+func (d documentList) operations() []operation {
+	return []operation{
+		{name: "Get" + d.name, method: get, scope: scopeBucket, query: q(d.selector, "id"), permission: d.read},
+		{name: "List" + d.plural, method: get, scope: scopeBucket, query: q(d.selector), permission: d.read},
+		{name: "Put" + d.name, method: put, scope: scopeBucket, query: q(d.selector), permission: d.write, body: bodyXML, limit: limitConfigXML},
+		{name: "Delete" + d.name, method: del, scope: scopeBucket, query: q(d.selector), permission: d.write, status: http.StatusNoContent},
+	}
+}
+
+func documentLists() []documentList {
+	return []documentList{
+		{"BucketAnalyticsConfiguration", "BucketAnalyticsConfigurations", "analytics",
+			"s3:GetAnalyticsConfiguration", "s3:PutAnalyticsConfiguration"},
+		{"BucketIntelligentTieringConfiguration", "BucketIntelligentTieringConfigurations", "intelligent-tiering",
+			"s3:GetIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration"},
+		{"BucketInventoryConfiguration", "BucketInventoryConfigurations", "inventory",
+			"s3:GetInventoryConfiguration", "s3:PutInventoryConfiguration"},
+		{"BucketMetricsConfiguration", "BucketMetricsConfigurations", "metrics",
+			"s3:GetMetricsConfiguration", "s3:PutMetricsConfiguration"},
+	}
+}
+
+// objectConfigOperations are the sub-resources of an object.
+func objectConfigOperations() []operation {
+	return []operation{
+		{name: "GetObjectAcl", method: get, scope: scopeObject, query: q("acl"),
+			permission: "s3:GetObjectAcl", versionPermission: "s3:GetObjectVersionAcl", handle: (*handler).getObjectACL,
+			note: "The owner has full control, always."},
+		{name: "PutObjectAcl", method: put, scope: scopeObject, query: q("acl"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:PutObjectAcl", versionPermission: "s3:PutObjectVersionAcl"},
+		{name: "GetObjectTagging", method: get, scope: scopeObject, query: q("tagging"),
+			permission: "s3:GetObjectTagging", versionPermission: "s3:GetObjectVersionTagging", handle: (*handler).getObjectTagging,
+			note: "Shows the tags that the object was written with."},
+		{name: "PutObjectTagging", method: put, scope: scopeObject, query: q("tagging"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:PutObjectTagging", versionPermission: "s3:PutObjectVersionTagging"},
+		{name: "DeleteObjectTagging", method: del, scope: scopeObject, query: q("tagging"), status: http.StatusNoContent,
+			permission: "s3:DeleteObjectTagging", versionPermission: "s3:DeleteObjectVersionTagging"},
+		{name: "GetObjectAttributes", method: get, scope: scopeObject, query: q("attributes"),
+			permission: "s3:GetObjectAttributes", versionPermission: "s3:GetObjectVersionAttributes"},
+		{name: "GetObjectTorrent", method: get, scope: scopeObject, query: q("torrent"), permission: "s3:GetObjectTorrent"},
+		{name: "GetObjectLegalHold", method: get, scope: scopeObject, query: q("legal-hold"), permission: "s3:GetObjectLegalHold"},
+		{name: "PutObjectLegalHold", method: put, scope: scopeObject, query: q("legal-hold"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:PutObjectLegalHold"},
+		{name: "GetObjectRetention", method: get, scope: scopeObject, query: q("retention"), permission: "s3:GetObjectRetention"},
+		{name: "PutObjectRetention", method: put, scope: scopeObject, query: q("retention"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:PutObjectRetention"},
+		{name: "UpdateObjectEncryption", method: put, scope: scopeObject, query: q("encryption"), body: bodyXML, limit: limitSmallXML,
+			permission: "s3:UpdateObjectEncryption"},
+		{name: "GetObjectAnnotation", method: get, scope: scopeObject, query: q("annotation", "annotationName"),
+			permission: "s3:GetObjectAnnotation", versionPermission: "s3:GetObjectVersionAnnotation"},
+		{name: "ListObjectAnnotations", method: get, scope: scopeObject, query: q("annotation"),
+			permission: "s3:ListObjectAnnotations", versionPermission: "s3:ListObjectVersionAnnotations"},
+		{name: "PutObjectAnnotation", method: put, scope: scopeObject, query: q("annotation"), body: bodyStream,
+			permission: "s3:PutObjectAnnotation", versionPermission: "s3:PutObjectVersionAnnotation"},
+		{name: "DeleteObjectAnnotation", method: del, scope: scopeObject, query: q("annotation"), status: http.StatusNoContent,
+			permission: "s3:DeleteObjectAnnotation", versionPermission: "s3:DeleteObjectVersionAnnotation"},
+	}
+}

@@ -1,0 +1,99 @@
+package s3api
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"tdkvs/s3api/sigv4"
+)
+
+// Request is a request on its way through the pipeline: matched, authenticated
+// and authorised, its body not yet read.
+type Request struct {
+	Bucket   string
+	Key      string
+	Identity Identity
+
+	http  *http.Request
+	op    *operation
+	query url.Values
+	auth  *sigv4.Result
+	id    string
+	host  string // for the Location of an object
+}
+
+// header returns a request header; name is in canonical form.
+func (r *Request) header(name string) string {
+	if v := r.http.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// has reports whether a header was sent, even if empty.
+func (r *Request) has(name string) bool { return len(r.http.Header[name]) > 0 }
+
+// param returns a query parameter.
+func (r *Request) param(name string) string {
+	if v := r.query[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// anonymous reports whether the request carried no credentials.
+func (r *Request) anonymous() bool { return r.Identity.AccessKey == "" && !r.Identity.Root }
+
+// Response is what a handler answers. At most one of doc, stream and late is set.
+type Response struct {
+	status int // 0 means that of the operation's row
+	header http.Header
+
+	// doc is an XML body.
+	doc *document
+	// stream writes a body of length bytes. An error before its first write is
+	// answered as an error; one behind it breaks the connection.
+	stream func(w io.Writer) error
+	length int64
+	// contentType is sent with stream and with an empty body, where set.
+	contentType string
+	// late does the work of the request, which may take long. Its error is
+	// answered as an error when it comes soon, and within a 200 when it does not.
+	late func(ctx context.Context) (*Response, error)
+}
+
+// set adds a response header, spelled as AWS spells it: HTTP does not care, but
+// people compare.
+func (r *Response) set(name, value string) {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	r.header[name] = []string{value}
+}
+
+// setOptional adds a response header unless it is empty.
+func (r *Response) setOptional(name, value string) {
+	if value != "" {
+		r.set(name, value)
+	}
+}
+
+// quoted returns an ETag in quotes.
+func quoted(etag string) string { return `"` + etag + `"` }
+
+// newRequestID returns 16 upper-case hexadecimal digits, as AWS writes them.
+func newRequestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // crypto/rand does not fail
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}
+
+// body returns the body of an XML answer without its header, which a late
+// answer has sent before.
+func (d *document) body() []byte { return bytes.TrimPrefix(d.b, []byte(xmlHeader)) }

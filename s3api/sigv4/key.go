@@ -1,0 +1,100 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+
+	timeFormat = "20060102T150405Z" // ISO 8601 basic, as in x-amz-date
+	dateFormat = "20060102"
+)
+
+// scope is what a signing key is good for.
+type scope struct {
+	date    string // YYYYMMDD
+	region  string
+	service string
+}
+
+// String returns the scope as it stands in a string to sign.
+func (s scope) String() string {
+	return strings.Join([]string{s.date, s.region, s.service, terminator}, "/")
+}
+
+type signingKey [sha256.Size]byte
+
+// deriveKey computes a signing key: four HMACs, each keyed by the one before.
+func deriveKey(secret string, s scope) signingKey {
+	key := []byte("AWS4" + secret)
+	for _, part := range [...]string{s.date, s.region, s.service, terminator} {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(part))
+		key = mac.Sum(nil)
+	}
+	return signingKey(key)
+}
+
+// maxKeys bounds the cache: some hundred users times a day and a region. A full
+// cache is emptied; deriving a key again costs microseconds.
+const maxKeys = 512
+
+// keyCache keeps derived keys. The zero value is ready.
+type keyCache struct {
+	mu   sync.Mutex
+	keys map[keyID]signingKey // guarded by mu
+}
+
+type keyID struct {
+	secret string
+	scope  scope
+}
+
+func (c *keyCache) get(secret string, s scope) signingKey {
+	id := keyID{secret, s}
+	c.mu.Lock()
+	key, ok := c.keys[id]
+	c.mu.Unlock()
+	if ok {
+		return key
+	}
+	key = deriveKey(secret, s)
+	// The strings of a scope are cut from the request: keep copies, not it.
+	id.scope = scope{strings.Clone(s.date), strings.Clone(s.region), strings.Clone(s.service)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keys == nil {
+		c.keys = make(map[keyID]signingKey)
+	}
+	if len(c.keys) >= maxKeys {
+		clear(c.keys)
+	}
+	c.keys[id] = key
+	return key
+}
+
+// appendStringToSign appends the string to sign of a request.
+func appendStringToSign(dst []byte, at time.Time, s scope, canonical []byte) []byte {
+	sum := sha256.Sum256(canonical)
+	dst = append(dst, algorithm+"\n"...)
+	dst = at.UTC().AppendFormat(dst, timeFormat)
+	dst = append(dst, '\n')
+	dst = append(dst, s.String()...)
+	dst = append(dst, '\n')
+	return hex.AppendEncode(dst, sum[:])
+}
+
+// sign returns the signature of a string to sign in hex.
+func (k *signingKey) sign(stringToSign []byte) []byte {
+	mac := hmac.New(sha256.New, k[:])
+	mac.Write(stringToSign)
+	var sum [sha256.Size]byte
+	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), mac.Sum(sum[:0]))
+}

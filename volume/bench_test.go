@@ -1,0 +1,110 @@
+package volume_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"tdkvs/volume"
+	"tdkvs/volume/vfs"
+)
+
+func benchStore(b *testing.B) *volume.Store {
+	b.Helper()
+	s, err := volume.Open(volume.Config{FS: vfs.OS(), Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return s
+}
+
+// benchID spreads numbers over the id space as random ids are.
+func benchID(n uint64) volume.BlobID {
+	var id volume.BlobID
+	binary.LittleEndian.PutUint64(id[:], n*0x9E3779B97F4A7C15)
+	binary.LittleEndian.PutUint64(id[8:], n)
+	return id
+}
+
+// BenchmarkPut measures durable puts and how many of them share a sync.
+func BenchmarkPut(b *testing.B) {
+	for _, size := range []int{4 << 10, 16 << 10} {
+		for _, writers := range []int{1, 32, 64} {
+			b.Run(fmt.Sprintf("%dKiB/writers=%d", size>>10, writers), func(b *testing.B) {
+				s := benchStore(b)
+				data := bytes.Repeat([]byte{0xA5}, size)
+				desc := func() ([]byte, error) { return data[:200], nil }
+				before, err := s.Status(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				b.ResetTimer()
+				var next atomic.Uint64
+				var group sync.WaitGroup
+				for range writers {
+					group.Go(func() {
+						for n := next.Add(1); n <= uint64(b.N); n = next.Add(1) {
+							if err := s.Put(b.Context(), benchID(n), int64(size), bytes.NewReader(data), desc); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				group.Wait()
+				b.StopTimer()
+				after, err := s.Status(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
+				b.ReportMetric(float64(after.Writes-before.Writes)/float64(max(after.Syncs-before.Syncs, 1)), "puts/sync")
+			})
+		}
+	}
+}
+
+// BenchmarkGet reads whole small blobs from the page cache.
+func BenchmarkGet(b *testing.B) {
+	for _, size := range []int{4 << 10, 16 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			s := benchStore(b)
+			const blobs = 64
+			for n := range uint64(blobs) {
+				if err := s.Put(b.Context(), benchID(n+1), int64(size), bytes.NewReader(make([]byte, size)), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			var next atomic.Uint64
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r, err := s.Get(b.Context(), benchID(next.Add(1)%blobs+1), 0, -1)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					if _, err := r.(io.WriterTo).WriteTo(io.Discard); err != nil {
+						b.Error(err)
+					}
+					if err := r.Close(); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,147 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+
+	"tdkvs/volume/vfs"
+)
+
+// Get implements Blobs. Damage in the first blocks already fails Get itself, so
+// that the caller can turn to another copy before anything was sent.
+func (s *Store) Get(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error) {
+	r, err := s.reader(ctx, id, offset, length)
+	if err != nil {
+		return nil, fmt.Errorf("get blob %s: %w", id, err)
+	}
+	if err := r.advance(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(fmt.Errorf("get blob %s: %w", id, err), r.Close())
+	}
+	return r, nil
+}
+
+func (s *Store) reader(ctx context.Context, id BlobID, offset, length int64) (*blobReader, error) {
+	for {
+		e, err := s.lookup(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		r := &blobReader{ctx: ctx, s: s, id: id, size: e.size()}
+		if r.next, r.end, err = span(e.size(), offset, length); err != nil {
+			return nil, err
+		}
+		if e.large() {
+			err = s.openLarge(r, e)
+		} else {
+			err = s.openSmall(r, e)
+		}
+		if !errors.Is(err, errMoved) {
+			return r, err
+		}
+	}
+}
+
+// lookup finds a blob that is there, for a caller that has not given up.
+func (s *Store) lookup(ctx context.Context, id BlobID) (entry, error) {
+	if err := ctx.Err(); err != nil {
+		return entry{}, err
+	}
+	if err := s.enter(); err != nil {
+		return entry{}, err
+	}
+	defer s.leave()
+	e, ok := s.index.get(id)
+	if !ok {
+		return entry{}, ErrNotFound
+	}
+	return e, nil
+}
+
+// span checks a range against a payload's size.
+func span(size, offset, length int64) (from, to int64, err error) {
+	if offset < 0 || offset > size || length < -1 || length > size-offset {
+		return 0, 0, fmt.Errorf("%w: range of %d bytes from %d in a blob of %d", ErrInvalid, length, offset, size)
+	}
+	if length == -1 {
+		length = size - offset
+	}
+	return offset, offset + length, nil
+}
+
+// errMoved says that a blob has left the place where the index had it: look
+// again.
+var errMoved = errors.New("blob was moved or deleted meanwhile")
+
+// segmentOf returns the segment of a small blob, to be released. Where it is
+// gone, compaction has moved the blob on, or it was deleted, and the index
+// knows.
+func (s *Store) segmentOf(id BlobID, e entry) (*segment, error) {
+	if g := s.segs.acquire(e.seg); g != nil {
+		return g, nil
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if now, ok := s.index.get(id); ok && now == e {
+		return nil, s.corrupt(s.segs.path(e.seg), int64(e.off), id, "segment", fs.ErrNotExist)
+	}
+	return nil, errMoved
+}
+
+// openSmall reads the blocks of a range at once: they are few, and the segment
+// can go as soon as it is read.
+func (s *Store) openSmall(r *blobReader, e entry) error {
+	if r.next == r.end {
+		return nil
+	}
+	g, err := s.segmentOf(r.id, e)
+	if err != nil {
+		return err
+	}
+	defer g.release()
+	r.name, r.base, r.file = g.file.Name(), int64(e.off), g.file
+	first := r.next / BlockSize
+	err = r.fill(first, blockCount(r.end)-first)
+	r.file = nil
+	if err != nil {
+		err = errors.Join(err, r.Close())
+	}
+	return err
+}
+
+// openLarge opens the file of a large blob: it stays readable when the blob is
+// deleted.
+func (s *Store) openLarge(r *blobReader, e entry) error {
+	file, err := s.largeFile(r.id, e)
+	if err != nil {
+		return err
+	}
+	r.name, r.file = file.Name(), file
+	return nil
+}
+
+func (s *Store) largeFile(id BlobID, e entry) (vfs.File, error) {
+	name := s.largePath(id, e)
+	file, err := s.fs.OpenRead(name)
+	if err == nil {
+		return file, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		// A deletion that is under way has removed the file and then removes
+		// the index entry: wait for it before calling the file lost.
+		s.removing.Lock()
+		now, ok := s.index.get(id)
+		s.removing.Unlock()
+		if !ok || now != e {
+			return nil, ErrNotFound
+		}
+	}
+	return nil, s.corruptRead(s.corrupt(name, 0, id, "file", err))
+}
+
+func blockPart(block int64) string { return "block " + strconv.FormatInt(block, 10) }

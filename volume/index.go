@@ -1,0 +1,182 @@
+package volume
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// entry says where a blob lies: 24 bytes without a pointer, so that a million
+// of them cost little memory and nothing in garbage collection.
+type entry struct {
+	seg     uint32 // segment; largeSegment: a file of its own; pendingSegment: being written
+	off     uint32 // of the record in the segment; of a large blob: high half of its size
+	length  uint32 // payload bytes; of a large blob: low half of its size
+	desc    uint32 // descriptor bytes; unused for a large blob
+	created int64  // ns since 1970
+}
+
+const (
+	largeSegment   = 0
+	pendingSegment = math.MaxUint32
+)
+
+func largeEntry(size, created int64) entry {
+	return entry{off: uint32(size >> 32), length: uint32(size), created: created}
+}
+
+func (e entry) large() bool { return e.seg == largeSegment }
+
+// size returns the payload's bytes.
+func (e entry) size() int64 {
+	if e.large() {
+		return int64(e.off)<<32 | int64(e.length)
+	}
+	return int64(e.length)
+}
+
+// recordLen returns the bytes that the blob takes in its segment.
+func (e entry) recordLen() int64 { return recordLen(int64(e.length), int64(e.desc)) }
+
+func (e entry) info(id BlobID) Info {
+	return Info{ID: id, Size: e.size(), Created: time.Unix(0, e.created)}
+}
+
+// index maps ids to places. Blobs are spread over shards by the first byte of
+// their id, so the shards are in id order, as List wants them.
+type index struct {
+	blobs  atomic.Int64 // without reservations
+	bytes  atomic.Int64
+	shards [256]shard
+}
+
+type shard struct {
+	mu      sync.RWMutex
+	entries map[BlobID]entry
+}
+
+func (x *index) shard(id BlobID) *shard { return &x.shards[id[0]] }
+
+// reserve takes an id for a blob that is about to be written, and reports
+// whether it was free.
+func (x *index) reserve(id BlobID) bool {
+	sh := x.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if _, taken := sh.entries[id]; taken {
+		return false
+	}
+	if sh.entries == nil {
+		sh.entries = make(map[BlobID]entry)
+	}
+	sh.entries[id] = entry{seg: pendingSegment}
+	return true
+}
+
+// release gives a reserved id up.
+func (x *index) release(id BlobID) {
+	sh := x.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries[id].seg == pendingSegment {
+		delete(sh.entries, id)
+	}
+}
+
+// get finds a blob that is wholly there.
+func (x *index) get(id BlobID) (entry, bool) {
+	sh := x.shard(id)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	e, ok := sh.entries[id]
+	return e, ok && e.seg != pendingSegment
+}
+
+// set makes a blob visible. It returns what it replaced, if that was more than
+// a reservation.
+func (x *index) set(id BlobID, e entry) (old entry, replaced bool) {
+	sh := x.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries == nil {
+		sh.entries = make(map[BlobID]entry)
+	}
+	old, replaced = sh.entries[id]
+	replaced = replaced && old.seg != pendingSegment
+	sh.entries[id] = e
+	if replaced {
+		x.count(-1, -old.size())
+	}
+	x.count(1, e.size())
+	return old, replaced
+}
+
+// move switches a blob from one place to another, unless it has left the first.
+func (x *index) move(id BlobID, from, to entry) bool {
+	sh := x.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries[id] != from {
+		return false
+	}
+	sh.entries[id] = to
+	return true
+}
+
+// remove forgets a blob, unless it is elsewhere by now.
+func (x *index) remove(id BlobID, e entry) bool {
+	sh := x.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if old, ok := sh.entries[id]; !ok || old != e {
+		return false
+	}
+	delete(sh.entries, id)
+	x.count(-1, -e.size())
+	return true
+}
+
+func (x *index) count(blobs, bytes int64) {
+	x.blobs.Add(blobs)
+	x.bytes.Add(bytes)
+}
+
+// list returns up to limit blobs with ids above after, in id order.
+func (x *index) list(after BlobID, limit int) []Info {
+	var page []Info
+	for first := int(after[0]); first < len(x.shards) && len(page) < limit; first++ {
+		page = append(page, x.shards[first].list(after, limit-len(page))...)
+	}
+	return page
+}
+
+func (sh *shard) list(after BlobID, limit int) []Info {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	keep := limit
+	if keep < len(sh.entries) { // room to gather in, so that sorting is rare
+		keep = min(2*limit+64, len(sh.entries))
+	}
+	found := make([]Info, 0, min(keep, len(sh.entries)))
+	bound, bounded := BlobID{}, false
+	for id, e := range sh.entries {
+		if e.seg == pendingSegment || bytes.Compare(id[:], after[:]) <= 0 || bounded && bytes.Compare(id[:], bound[:]) > 0 {
+			continue
+		}
+		if len(found) == keep && keep > limit {
+			found = lowest(found, limit)
+			bound, bounded = found[limit-1].ID, true
+		}
+		found = append(found, e.info(id))
+	}
+	return lowest(found, limit)
+}
+
+// lowest sorts by id and cuts off what is beyond limit.
+func lowest(infos []Info, limit int) []Info {
+	slices.SortFunc(infos, func(a, b Info) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return infos[:min(limit, len(infos))]
+}

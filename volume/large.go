@@ -1,0 +1,273 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"tdkvs/volume/vfs"
+)
+
+// A large blob is a file of its own: one record, without padding, that says
+// segment 0, offset 0. It lies at blobs/<ab>/<id>-<size>-<created>, where ab is the first
+// byte of the id, and size and time are in hex like the id: so a directory
+// listing is all the index there is. The bytes are written to tmp/, synced, and
+// renamed; the name is durable with the sync of its directory.
+const (
+	largeRun  = 8 // blocks per write
+	largeStep = largeRun * (BlockSize + sumLen)
+	dirDigits = 2
+)
+
+func (s *Store) largeDir(id BlobID) string { return s.path(blobsDir, id.String()[:dirDigits]) }
+
+func (s *Store) largePath(id BlobID, e entry) string {
+	return filepath.Join(s.largeDir(id), largeName(id, e))
+}
+
+func largeName(id BlobID, e entry) string {
+	return fmt.Sprintf("%s-%x-%x", id, e.size(), e.created)
+}
+
+// parseLargeName reads what largeName writes, and nothing else.
+func parseLargeName(name string) (BlobID, entry, bool) {
+	parts := strings.Split(name, "-")
+	if len(parts) != 3 {
+		return BlobID{}, entry{}, false
+	}
+	id, err := ParseBlobID(parts[0])
+	size, sizeErr := strconv.ParseInt(parts[1], 16, 64)
+	created, createdErr := strconv.ParseInt(parts[2], 16, 64)
+	if err := errors.Join(err, sizeErr, createdErr); err != nil || size > maxLargePayload {
+		return BlobID{}, entry{}, false
+	}
+	e := largeEntry(size, created)
+	return id, e, largeName(id, e) == name
+}
+
+// fanout remembers which directories of large blobs exist.
+type fanout struct {
+	mu   sync.Mutex
+	made map[string]bool
+}
+
+func (s *Store) makeLargeDir(dir string) error {
+	s.fanout.mu.Lock()
+	defer s.fanout.mu.Unlock()
+	if s.fanout.made[dir] {
+		return nil
+	}
+	if err := s.fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	s.fanout.made[dir] = true
+	return nil
+}
+
+// loadLarge finds the large blobs.
+func (s *Store) loadLarge() error {
+	dirs, err := s.fs.ReadDir(s.path(blobsDir))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		name := s.path(blobsDir, dir.Name())
+		if !dir.IsDir() || len(dir.Name()) != dirDigits {
+			s.log.Warn("not a directory of blobs: left alone", "file", name)
+			continue
+		}
+		s.fanout.made[name] = true
+		files, err := s.fs.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			id, e, ok := parseLargeName(file.Name())
+			if !ok || s.largeDir(id) != name {
+				s.log.Warn("not a blob: left alone", "file", filepath.Join(name, file.Name()))
+				continue
+			}
+			if !s.index.reserve(id) {
+				s.log.Warn("blob is there twice: left alone", "file", filepath.Join(name, file.Name()))
+				continue
+			}
+			s.index.set(id, e)
+		}
+	}
+	return nil
+}
+
+// largeWriter streams a payload to a file.
+type largeWriter struct {
+	s    *Store
+	file vfs.File
+	buf  *buffer
+	used int   // bytes of buf that wait
+	at   int64 // where they belong
+}
+
+// putLarge streams a payload to a file, of which the first used bytes of begun
+// were read already.
+func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) error {
+	tmp := s.path(tempDir, b.id.String())
+	file, err := s.fs.Create(tmp)
+	if err != nil {
+		return s.writeFailed("create blob", err)
+	}
+	w := &largeWriter{s: s, file: file, at: headerLen}
+	w.buf = s.bufs.get(largeStep + MaxDescriptor + sumLen)
+	e, err := w.write(b, begun, used, desc)
+	s.bufs.put(w.buf)
+	if closeErr := file.Close(); err == nil && closeErr != nil {
+		err = s.writeFailed("close blob", closeErr)
+	}
+	if err == nil {
+		err = s.finishLarge(tmp, b.id, e)
+	} else if removeErr := s.fs.Remove(tmp); removeErr != nil {
+		s.log.Warn("temporary file stays until the next start", "file", tmp, "error", removeErr)
+	}
+	return err
+}
+
+// writeFailed sorts a failed write: a full disk is the caller's to hear about,
+// anything else is final.
+func (s *Store) writeFailed(op string, err error) error {
+	if isNoSpace(err) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return s.fail(op, err)
+}
+
+// write fills and syncs the temporary file.
+func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (entry, error) {
+	if b.size >= 0 {
+		if err := w.file.Allocate(0, fileLen(b.size, 0)); err != nil {
+			return entry{}, w.s.writeFailed("allocate blob", err)
+		}
+	}
+	if begun != nil {
+		if err := w.put(begun.b[headerLen:used]); err != nil {
+			return entry{}, err
+		}
+	}
+	if err := w.stream(b); err != nil {
+		return entry{}, err
+	}
+	d, err := b.describe(desc)
+	if err != nil {
+		return entry{}, err
+	}
+	end := w.used + copy(w.buf.b[w.used:], d)
+	putSum(w.buf.b, end, b.id, descriptorBlock, d)
+	w.used = end + sumLen
+	if err := w.flush(); err != nil {
+		return entry{}, err
+	}
+	h := header{kind: kindBlob, id: b.id, payload: uint64(b.n), created: w.s.cfg.Clock().UnixNano(), desc: uint32(len(d))}
+	var head [headerLen]byte
+	h.encode(head[:], w.s.seed)
+	if _, err := w.file.WriteAt(head[:], 0); err != nil {
+		return entry{}, w.s.writeFailed("write blob", err)
+	}
+	if err := w.s.sync(w.file); err != nil { // ENOSPC too comes late where blocks are allocated late
+		return entry{}, w.s.writeFailed("sync blob", err)
+	}
+	return largeEntry(b.n, h.created), nil
+}
+
+// stream copies the body block by block.
+func (w *largeWriter) stream(b *body) error {
+	sinceCheck := int64(0)
+	for !b.done {
+		n, err := b.next(w.buf.b[w.used:])
+		if err != nil {
+			return err
+		}
+		w.used += n
+		if w.used < largeStep {
+			continue
+		}
+		sinceCheck += int64(w.used)
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if b.size < 0 && sinceCheck > spaceMaxWritten/4 {
+			sinceCheck = 0
+			if err := w.s.admit(0); err != nil {
+				return err
+			}
+		}
+		if err := w.s.failure(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *largeWriter) flush() error {
+	err := w.put(w.buf.b[:w.used])
+	w.used = 0
+	return err
+}
+
+func (w *largeWriter) put(p []byte) error {
+	if _, err := w.file.WriteAt(p, w.at); err != nil {
+		return w.s.writeFailed("write blob", err)
+	}
+	w.at += int64(len(p))
+	w.s.gauge.written.Add(int64(len(p)))
+	return nil
+}
+
+// finishLarge gives a synced file its name, durably, and shows it.
+func (s *Store) finishLarge(tmp string, id BlobID, e entry) error {
+	if err := s.enter(); err != nil {
+		return err // the file is cleared away at the next start
+	}
+	defer s.leave()
+	if err := s.failure(); err != nil {
+		return errors.Join(err, s.fs.Remove(tmp))
+	}
+	dir := s.largeDir(id)
+	if err := s.makeLargeDir(dir); err != nil {
+		return errors.Join(s.writeFailed("make directory", err), s.fs.Remove(tmp))
+	}
+	if err := s.fs.Rename(tmp, s.largePath(id, e)); err != nil {
+		return errors.Join(s.writeFailed("rename blob", err), s.fs.Remove(tmp))
+	}
+	if err := s.syncDir(dir); err != nil {
+		return s.fail("sync directory of blobs", err)
+	}
+	s.index.set(id, e)
+	s.writes.Add(1)
+	return nil
+}
+
+// removeLarge deletes the files of large blobs durably.
+func (s *Store) removeLarge(blobs map[BlobID]entry) error {
+	s.removing.RLock()
+	defer s.removing.RUnlock()
+	dirs := make(map[string]bool)
+	for id, e := range blobs {
+		err := s.fs.Remove(s.largePath(id, e))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return s.fail("delete blob "+id.String(), err)
+		}
+		dirs[s.largeDir(id)] = true
+	}
+	for dir := range dirs {
+		if err := s.syncDir(dir); err != nil {
+			return s.fail("sync directory of blobs", err)
+		}
+	}
+	for id, e := range blobs {
+		if s.index.remove(id, e) {
+			s.writes.Add(1)
+		}
+	}
+	return nil
+}

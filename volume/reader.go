@@ -1,0 +1,139 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+)
+
+// largeReadRun is how many blocks of a large blob are read at a time.
+const largeReadRun = 4
+
+// blobReader hands out a range of a blob, block by block, each verified before
+// any byte of it is seen.
+type blobReader struct {
+	ctx  context.Context
+	s    *Store
+	id   BlobID
+	size int64 // payload of the whole blob
+	name string
+	base int64 // where the record begins in the file
+
+	next, end int64 // payload offsets: next to verify, end of the range
+	buf       *buffer
+	raw       []byte // blocks with their sums, read and not yet verified
+	cur       []byte // verified and not yet handed out
+	file      blobFile
+	closed    bool
+	err       error
+}
+
+// blobFile is where a reader gets more blocks from; nil when all are there.
+type blobFile interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// Read implements io.Reader.
+func (r *blobReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(r.cur) == 0 {
+		if err := r.advance(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.cur)
+	r.cur = r.cur[n:]
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: it passes each block on without a copy.
+func (r *blobReader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		if len(r.cur) == 0 {
+			if err := r.advance(); errors.Is(err, io.EOF) {
+				return written, nil
+			} else if err != nil {
+				return written, err
+			}
+		}
+		n, err := w.Write(r.cur)
+		written += int64(n)
+		r.cur = r.cur[n:]
+		if err != nil {
+			return written, err
+		}
+		if len(r.cur) > 0 {
+			return written, io.ErrShortWrite
+		}
+	}
+}
+
+// Close implements io.Closer. Closing again is no error.
+func (r *blobReader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.s.bufs.put(r.buf)
+	r.closed, r.buf, r.raw, r.cur, r.err = true, nil, nil, nil, fs.ErrClosed
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
+
+// advance verifies the next block and makes its part of the range current.
+func (r *blobReader) advance() error {
+	if r.err == nil {
+		r.err = r.verifyNext()
+	}
+	return r.err
+}
+
+func (r *blobReader) verifyNext() error {
+	if r.next >= r.end {
+		return io.EOF
+	}
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	block := r.next / BlockSize
+	if len(r.raw) == 0 {
+		if err := r.fill(block, largeReadRun); err != nil {
+			return err
+		}
+	}
+	n := blockLen(r.size, block)
+	raw := r.raw[:n+sumLen]
+	if !checkSum(raw, r.id, uint32(block)) {
+		return r.corrupt(block, nil)
+	}
+	r.raw = r.raw[n+sumLen:]
+	start := block * BlockSize
+	r.cur = raw[r.next-start : min(n, r.end-start)]
+	r.next = start + n
+	return nil
+}
+
+// fill reads the next run of blocks, up to limit and no further than the range.
+func (r *blobReader) fill(block, limit int64) error {
+	run := min(limit, blockCount(r.end)-block)
+	last := block + run - 1
+	length := (run-1)*(BlockSize+sumLen) + blockLen(r.size, last) + sumLen
+	if r.buf == nil {
+		r.buf = r.s.bufs.get(int(length))
+	}
+	b := r.buf.b[:length]
+	if _, err := r.file.ReadAt(b, r.base+blockOffset(block)); err != nil {
+		return r.corrupt(block, err)
+	}
+	r.raw = b
+	return nil
+}
+
+func (r *blobReader) corrupt(block int64, cause error) error {
+	return r.s.corruptRead(r.s.corrupt(r.name, r.base+blockOffset(block), r.id, blockPart(block), cause))
+}

@@ -1,0 +1,133 @@
+package volume
+
+import (
+	"fmt"
+)
+
+// recoverTail reads the last segment, which has no footer, and makes it the
+// active one again.
+//
+// Batches are written one after the other, each only once the one before it is
+// durable, and every record tells where its batch began. So of the bytes that
+// a record calls durable all were acknowledged: if they can not be read, they
+// are damaged, and set aside. What no later record vouches for is the last
+// batch; a record that is not whole there was torn by the crash, was never
+// acknowledged, and is cut off with all that follows it.
+//
+// The cut is synced before anything is appended: bytes of a torn batch can not
+// come back behind new records. What stays of the last batch is written and
+// synced again: it may so far exist in the page cache only, also where a sync
+// failed and the kernel took the pages for clean.
+func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
+	scan, err := scanRecords(g.file, s.seed, g.num, size)
+	if err != nil {
+		return err
+	}
+	durable := int64(0)
+	for _, h := range scan.records {
+		durable = max(durable, int64(h.durable))
+	}
+	if err := s.cutTorn(g, scan, durable); err != nil {
+		return err
+	}
+	if len(scan.records) == 0 && len(scan.gaps) == 0 {
+		if size > segmentHeaderLen {
+			s.log.Warn("segment holds nothing that was acknowledged: removed", "file", g.file.Name(), "bytes", size)
+		}
+		return s.dropEmpty(g)
+	}
+	if !headerWhole {
+		s.quarantineHeader(g)
+	}
+	for _, gap := range scan.gaps {
+		_ = s.quarantine(g, gap.from, BlobID{}, fmt.Sprintf("%d bytes of records", gap.to-gap.from), nil)
+	}
+	if err := s.settle(g, durable, scan.end, size); err != nil {
+		return err
+	}
+	g.size = scan.end
+	rows := scan.rows()
+	s.loadRows(g, rows)
+	s.journal.continueWith(g, scan.end, rows)
+	return nil
+}
+
+// cutTorn shortens scan to what was acknowledged, or may have been.
+func (s *Store) cutTorn(g *segment, scan *scan, durable int64) error {
+	torn := scan.end
+	for i, gap := range scan.gaps {
+		if gap.from >= durable {
+			torn = gap.from
+			scan.gaps = scan.gaps[:i]
+			break
+		}
+	}
+	keep := 0
+	for ; keep < len(scan.records); keep++ {
+		h := &scan.records[keep]
+		if int64(h.off) >= torn {
+			break
+		}
+		if int64(h.off) < durable {
+			continue // known to have been whole; each read verifies it anyway
+		}
+		whole, err := s.wholeRecord(g, h)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			torn = int64(h.off)
+			break
+		}
+	}
+	for i := keep; i < len(scan.records); i++ {
+		h := &scan.records[i]
+		s.log.Warn("record was not acknowledged before the crash: cut off", "file", g.file.Name(), "offset", h.off, "blob", h.id)
+	}
+	scan.records, scan.end = scan.records[:keep], torn
+	return nil
+}
+
+// wholeRecord reports whether every sum of a record is right.
+func (s *Store) wholeRecord(g *segment, h *header) (bool, error) {
+	if h.kind != kindBlob {
+		return true, nil
+	}
+	buf := s.bufs.get(int(h.length()))
+	defer s.bufs.put(buf)
+	b := buf.b[:h.length()]
+	if _, err := g.file.ReadAt(b, int64(h.off)); err != nil {
+		return false, fmt.Errorf("read record: %w", err)
+	}
+	return badPart(b, h) == nil, nil
+}
+
+// settle makes a tail that begins to be uncertain at durable and ends at end
+// safe to append to.
+func (s *Store) settle(g *segment, durable, end, size int64) error {
+	if size > end {
+		clean, err := allZero(g.file, end, size)
+		if err != nil {
+			return err
+		}
+		if !clean {
+			s.log.Warn("cut off the end of the log: a crash tore it before it was acknowledged", "file", g.file.Name(), "offset", end, "bytes", size-end)
+		}
+		if err := g.file.Truncate(end); err != nil {
+			return err
+		}
+	}
+	buf := s.bufs.get(stageLen)
+	defer s.bufs.put(buf)
+	for at := durable; at < end; {
+		b := buf.b[:min(int64(stageLen), end-at)]
+		if _, err := g.file.ReadAt(b, at); err != nil {
+			return fmt.Errorf("read records: %w", err)
+		}
+		if _, err := g.file.WriteAt(b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+	}
+	return s.syncLoaded(g.file)
+}

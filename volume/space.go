@@ -1,0 +1,83 @@
+package volume
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tdkvs/volume/vfs"
+)
+
+const (
+	spaceMaxAge     = time.Second // how long a measurement of the disk holds
+	spaceMaxWritten = 64 << 20    // bytes written after which it is taken again
+	minReserve      = 256 << 20
+)
+
+// gauge keeps the last measurement of the disk, so that a write costs no system
+// call, and what was written since.
+type gauge struct {
+	written atomic.Int64
+
+	mu      sync.Mutex // guards the fields below
+	last    vfs.Space
+	checked time.Time
+}
+
+// measure asks the file system. The caller holds gauge.mu.
+func (s *Store) measure(now time.Time) error {
+	space, err := s.fs.Space(s.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("measure disk space: %w", err)
+	}
+	s.gauge.last, s.gauge.checked = space, now
+	s.gauge.written.Store(0)
+	return nil
+}
+
+// space returns the present capacity.
+func (s *Store) space() (vfs.Space, error) {
+	s.gauge.mu.Lock()
+	defer s.gauge.mu.Unlock()
+	err := s.measure(s.cfg.Clock())
+	return s.gauge.last, err
+}
+
+// admit fails with ErrNoSpace when n more bytes would eat into the reserve. A
+// refusal always rests on a fresh measurement, so it ends when the cause does.
+func (s *Store) admit(n int64) error {
+	if s.cfg.Reserve < 0 {
+		return nil
+	}
+	now := s.cfg.Clock()
+	s.gauge.mu.Lock()
+	defer s.gauge.mu.Unlock()
+	if age := now.Sub(s.gauge.checked); age < spaceMaxAge && age >= 0 && s.gauge.written.Load() < spaceMaxWritten && s.fits(n) {
+		return nil
+	}
+	if err := s.measure(now); err != nil {
+		return err
+	}
+	if !s.fits(n) {
+		return fmt.Errorf("%w: %d bytes are free, %d are kept", ErrNoSpace, s.gauge.last.Free, s.reserve(s.gauge.last))
+	}
+	return nil
+}
+
+// fits reports whether n bytes can be written without reaching the reserve.
+func (s *Store) fits(n int64) bool {
+	need := s.reserve(s.gauge.last) + uint64(n) + uint64(s.gauge.written.Load())
+	return s.gauge.last.Free > need
+}
+
+// reserve returns the bytes to keep free.
+func (s *Store) reserve(space vfs.Space) uint64 {
+	switch {
+	case s.cfg.Reserve > 0:
+		return uint64(s.cfg.Reserve)
+	case s.cfg.Reserve < 0:
+		return 0
+	}
+	return min(max(space.Total/100, minReserve), space.Total/10)
+}

@@ -1,0 +1,145 @@
+package volumehttp
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"tdkvs/volume"
+)
+
+var errClosed = errors.New("read of a closed blob")
+
+// Get implements volume.Blobs. Close a reader that is not read to its end, or
+// its connection stays in use.
+func (c *Client) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
+	r := request{method: http.MethodGet, path: blobPath(id)}
+	if offset != 0 || length != -1 {
+		r.query = url.Values{
+			"offset": {strconv.FormatInt(offset, 10)}, "length": {strconv.FormatInt(length, 10)},
+		}
+	}
+	k, err := c.start(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	buffered := c.readers.Get().(*bufio.Reader)
+	buffered.Reset(&responseBody{k})
+	return &blobReader{
+		call: k, buffered: buffered, start: offset, want: length,
+		frames: frameReader{id: id, r: buffered, offset: offset},
+	}, nil
+}
+
+// blobReader is the payload of a get stream. It hands out a block only when its
+// checksum agreed, and io.EOF only after the end frame.
+type blobReader struct {
+	call     *call
+	buffered *bufio.Reader // of the frames; nil once closed
+	frames   frameReader
+	start    int64  // where in the blob the stream begins
+	want     int64  // its length; -1: to the end of the blob
+	block    []byte // of the current frame, what was not read yet
+	err      error
+}
+
+// fill makes sure that block holds something, or returns why it never will.
+func (r *blobReader) fill() error {
+	if len(r.block) > 0 {
+		return nil
+	}
+	if r.err == nil {
+		r.err = r.advance()
+	}
+	return r.err
+}
+
+func (r *blobReader) advance() error {
+	if r.buffered == nil {
+		return r.call.client.wrap(errClosed)
+	}
+	if err := r.call.ctx.Err(); err != nil {
+		return r.call.client.wrap(err)
+	}
+	kind, payload, err := r.frames.next()
+	if err != nil {
+		return r.call.client.wrap(r.call.failure(err))
+	}
+	got := r.frames.offset - r.start
+	switch {
+	case kind == kindData && (r.want < 0 || got <= r.want):
+		r.block = payload
+		return nil
+	case kind == kindEnd && (r.want < 0 || got == r.want):
+		if err := r.frames.end(payload, got); err != nil {
+			return r.call.client.wrap(r.call.failure(err))
+		}
+		return io.EOF
+	case kind == kindError:
+		return r.call.client.wrap(streamError(payload))
+	}
+	err = fmt.Errorf("a %q frame after %d bytes of %d: %w", kind, got, r.want, errDamaged)
+	return r.call.client.wrap(r.call.failure(err))
+}
+
+// streamError is the error that an error frame stands for.
+func streamError(payload []byte) error {
+	var e errorJSON
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return fmt.Errorf("%w: error frame: %v", volume.ErrUnavailable, err)
+	}
+	return decodeError(e.Code, e.Message)
+}
+
+func (r *blobReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := r.fill(); err != nil {
+		return 0, err
+	}
+	n := copy(p, r.block)
+	r.block = r.block[n:]
+	return n, nil
+}
+
+// WriteTo writes block by block, from where Read left off.
+func (r *blobReader) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		err := r.fill()
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(r.block)
+		total += int64(n)
+		r.block = r.block[n:]
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// Close never fails. It must not be called during a Read.
+func (r *blobReader) Close() error {
+	if r.buffered == nil {
+		return nil
+	}
+	r.call.end()
+	r.buffered.Reset(nil) // the pool must not hold on to the connection
+	r.call.client.readers.Put(r.buffered)
+	r.buffered, r.block = nil, nil
+	if r.err == nil {
+		r.err = r.call.client.wrap(errClosed)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package volumehttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"tdkvs/volume"
+)
+
+// maxBuffered is the longest payload, in bytes, that Put holds in memory, so
+// that the request has a length and can be repeated. Longer ones are streamed.
+const maxBuffered = 1 << 20
+
+// Put implements volume.Blobs. It does not touch body after it returned.
+func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	f := &framer{ctx: ctx, id: id, size: size, body: body, desc: desc}
+	if size > maxBuffered {
+		return c.putStream(ctx, f, c.buffers.get(frameHeader+volume.BlockSize))
+	}
+	buf := c.buffers.get(framedLength(size))
+	for f.sent <= maxBuffered {
+		var err error
+		buf.data, err = f.next(buf.data)
+		if errors.Is(err, io.EOF) {
+			return c.putBuffer(ctx, f, buf)
+		}
+		if err != nil {
+			buf.release(&c.buffers)
+			return c.wrap(err)
+		}
+	}
+	return c.putStream(ctx, f, buf)
+}
+
+func putRequest(id volume.BlobID, size int64) request {
+	r := request{method: http.MethodPut, path: blobPath(id), header: http.Header{"Content-Type": {typeFrames}}}
+	if size >= 0 {
+		r.header.Set(headerSize, strconv.FormatInt(size, 10))
+	}
+	return r
+}
+
+// putBuffer sends a whole stream that lies in memory.
+func (c *Client) putBuffer(ctx context.Context, f *framer, buf *buffer) error {
+	defer buf.release(&c.buffers)
+	opened := 0
+	r := putRequest(f.id, f.sent)
+	r.body = &requestSource{length: int64(len(buf.data)), open: func() (io.ReadCloser, error) {
+		opened++
+		return buf.reader(&c.buffers), nil
+	}}
+	err := c.exchange(ctx, r, nil, &errorJSON{})
+	if opened > 1 && errors.Is(err, volume.ErrExists) {
+		return c.confirm(ctx, f)
+	}
+	return err
+}
+
+// confirm decides what ErrExists means for a request that was sent twice: that
+// the first one was served before its connection broke, if the blob is ours.
+func (c *Client) confirm(ctx context.Context, f *framer) error {
+	info, err := c.Stat(ctx, f.id)
+	switch {
+	case errors.Is(err, volume.ErrNotFound):
+		// The first one was still at work, and has failed.
+		return c.wrap(fmt.Errorf("%w: put %s was cut off twice", volume.ErrUnavailable, f.id))
+	case err != nil:
+		return err
+	case info.Size != f.sent || !bytes.Equal(info.Descriptor, f.descriptor):
+		return c.wrap(fmt.Errorf("put %s: %w", f.id, volume.ErrExists))
+	}
+	return nil
+}
+
+// putStream sends a stream while it is read, after what buf holds of it. The
+// server is asked first (Expect: 100-continue, RFC 9110 section 10.1.1), so
+// that one which refuses is not sent the body.
+func (c *Client) putStream(ctx context.Context, f *framer, buf *buffer) error {
+	stream := &putStream{
+		framer: f, buf: buf, pending: buf.data,
+		idle: c.config.IdleTimeout, answer: c.config.ResponseTimeout,
+	}
+	r := putRequest(f.id, f.size)
+	r.header.Set("Expect", "100-continue")
+	r.body = &requestSource{length: -1, open: stream.open}
+	r.watched = stream.attach
+	err := c.exchange(ctx, r, nil, &errorJSON{})
+	broken := stream.stop()
+	buf.release(&c.buffers)
+	switch {
+	case broken != nil: // the reason for whatever the exchange says
+		return c.wrap(broken)
+	case err == nil && !f.ended:
+		return c.wrap(fmt.Errorf("%w: put %s was acknowledged before its end", volume.ErrUnavailable, f.id))
+	}
+	return err
+}

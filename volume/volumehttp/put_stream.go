@@ -1,0 +1,96 @@
+package volumehttp
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// putStream is the body of a streamed put. The transport reads it in goroutines
+// of its own, which may go on after the response came; stop ends that.
+type putStream struct {
+	idle   time.Duration // that the server may take for what it was given
+	answer time.Duration // that it may take after the end
+	watch  *watch        // set before the transport starts
+
+	mu      sync.Mutex // held while the caller's body is read; owns what follows
+	framer  *framer
+	buf     *buffer
+	pending []byte // frames to send next
+	started bool   // some were sent: there is no way back
+	stopped bool
+	err     error // of the framer, but not io.EOF
+}
+
+func (s *putStream) attach(w *watch) { s.watch = w }
+
+// open returns the body. It can do so again, for a repeated request, until the
+// first byte was read.
+func (s *putStream) open() (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return nil, errors.New("the body was sent in part and can not be sent again")
+	}
+	return &streamBody{stream: s}, nil
+}
+
+// stop waits for a Read under way and lets none follow. It returns why the
+// stream broke, if it did.
+func (s *putStream) stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	return s.err
+}
+
+func (s *putStream) read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.stopped:
+		return 0, errClosed
+	case s.err != nil:
+		return 0, s.err
+	}
+	s.started = true
+	s.watch.disarm() // it is the caller's body that is waited for now
+	if len(s.pending) == 0 {
+		var err error
+		s.buf.data, err = s.framer.next(s.buf.data[:0])
+		if errors.Is(err, io.EOF) {
+			s.watch.arm(s.answer)
+			return 0, io.EOF
+		}
+		if err != nil {
+			s.err = err
+			return 0, err
+		}
+		s.pending = s.buf.data
+	}
+	n := copy(p, s.pending)
+	s.pending = s.pending[n:]
+	s.watch.arm(s.idle)
+	return n, nil
+}
+
+// streamBody is one use of a putStream as a request body.
+type streamBody struct {
+	stream *putStream
+	closed atomic.Bool
+}
+
+func (b *streamBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, errClosed
+	}
+	return b.stream.read(p)
+}
+
+// Close does not wait for a Read under way: the caller's body may be slow.
+func (b *streamBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
