@@ -127,7 +127,7 @@ func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload met
 			return stored{}, failed
 		}
 		if described.Load() && !refusedByVolume(err) {
-			e.abandon(ctx, []meta.Piece{piece}, false) // it may be there all the same
+			e.queuePieces(ctx, []meta.Piece{piece}) // it may be there, or come to be there
 		}
 		return stored{}, fmt.Errorf("volume %d: %w", numbers[0], err)
 	}
@@ -136,9 +136,9 @@ func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload met
 }
 
 // refusedByVolume reports that the volume itself has said that it stored
-// nothing, as opposed to an answer that was lost.
+// nothing, as opposed to an answer that was lost or a write that failed halfway.
 func refusedByVolume(err error) bool {
-	for _, target := range []error{volume.ErrNoSpace, volume.ErrReadOnly, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume} {
+	for _, target := range []error{volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -202,12 +202,18 @@ func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
 			left = append(left, piece)
 		}
 	}
-	if len(left) == 0 {
+	e.queuePieces(ctx, left)
+}
+
+// queuePieces queues pieces that are part of nothing. The grace lets a write
+// that is still under way on its volume come to its end.
+func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
+	if len(p) == 0 {
 		return
 	}
-	_, err := e.update(ctx, func(tx metadb.Tx) error { return e.retireBlobs(tx, left, e.now()) })
+	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireBlobs(tx, p, e.now()) })
 	if err != nil {
-		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(left), "error", err)
+		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)
 	}
 }
 

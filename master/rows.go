@@ -104,7 +104,7 @@ func (e *Engine) retire(tx metadb.Tx, o *meta.Object, now time.Time) ([]meta.Pie
 	return pieces(o.Extents), nil
 }
 
-// retireBlobs queues pieces, if there are any.
+// retireBlobs queues pieces that readers may be at, if there are any.
 func (e *Engine) retireBlobs(tx metadb.Tx, p []meta.Piece, now time.Time) error {
 	if len(p) == 0 {
 		return nil

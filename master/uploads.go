@@ -196,7 +196,11 @@ func (e *Engine) commitPart(tx metadb.Tx, bucket, key, uploadID string, part *me
 	if err := setUpload(tx, &up); err != nil {
 		return err
 	}
-	return e.retireBlobs(tx, pieces(was.Extents), now)
+	if was.Number == 0 {
+		return nil
+	}
+	// No object has it and no reader can be at it: no grace.
+	return queue(tx, now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: pieces(was.Extents)})
 }
 
 // AbortUpload ends an upload; its parts are removed by the garbage worker.

@@ -28,7 +28,7 @@ func (h *handler) authenticate(ctx context.Context, req *Request) error {
 		req.Identity = h.cfg.Owner
 		req.Identity.Root = true
 		var err error
-		if req.auth, err = unverified(req.http); err != nil {
+		if req.auth, err = sigv4.Unverified(req.http); err != nil {
 			return err
 		}
 		return h.hoist(req)

@@ -78,7 +78,10 @@ const (
 func (h *handler) readXML(r *Request, need digest, root string, decode func(x *reader) error) (empty bool, err error) {
 	header := r.http.Header
 	if need == digestMD5 {
-		header = http.Header{"Content-Md5": header["Content-Md5"]}
+		header = http.Header{}
+		if sent, ok := r.http.Header["Content-Md5"]; ok {
+			header["Content-Md5"] = sent
+		}
 	}
 	spec, err := checksum.ParseHeader(header)
 	if err != nil {

@@ -191,9 +191,9 @@ func (h *handler) broken(req *Request, out *responseWriter, err error, info *Req
 	}
 	info.Status = out.status
 	var failed *writeError
-	if errors.As(err, &failed) { // the client went away: its choice
+	if errors.As(err, &failed) { // the client went away, and the connection with it
 		info.Err = err
-		panic(http.ErrAbortHandler)
+		return nil
 	}
 	h.record(req, classify(err, req), err, info)
 	panic(http.ErrAbortHandler)
@@ -230,7 +230,7 @@ func (o *responseWriter) begin() {
 	if o.contentType != "" {
 		header["Content-Type"] = []string{o.contentType}
 	}
-	if o.status != http.StatusNoContent {
+	if o.status != http.StatusNoContent && o.status != http.StatusNotModified {
 		header["Content-Length"] = []string{strconv.FormatInt(o.length, 10)}
 	}
 	o.w.WriteHeader(o.status)

@@ -159,12 +159,12 @@ func objectConfigOperations() []operation {
 		{name: "UpdateObjectEncryption", method: put, scope: scopeObject, query: q("encryption"), body: bodyXML, limit: limitSmallXML,
 			permission: "s3:UpdateObjectEncryption"},
 		{name: "GetObjectAnnotation", method: get, scope: scopeObject, query: q("annotation", "annotationName"),
-			permission: "s3:GetObjectAnnotation", versionPermission: "s3:GetObjectVersionAnnotation"},
+			permission: "s3:GetObjectAnnotation"},
 		{name: "ListObjectAnnotations", method: get, scope: scopeObject, query: q("annotation"),
-			permission: "s3:ListObjectAnnotations", versionPermission: "s3:ListObjectVersionAnnotations"},
+			permission: "s3:ListObjectAnnotations"},
 		{name: "PutObjectAnnotation", method: put, scope: scopeObject, query: q("annotation"), body: bodyStream,
-			permission: "s3:PutObjectAnnotation", versionPermission: "s3:PutObjectVersionAnnotation"},
+			permission: "s3:PutObjectAnnotation"},
 		{name: "DeleteObjectAnnotation", method: del, scope: scopeObject, query: q("annotation"), status: http.StatusNoContent,
-			permission: "s3:DeleteObjectAnnotation", versionPermission: "s3:DeleteObjectVersionAnnotation"},
+			permission: "s3:DeleteObjectAnnotation"},
 	}
 }

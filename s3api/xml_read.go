@@ -17,10 +17,28 @@ import (
 // Unmarshal, an unknown condition in a delete can not be overlooked, and a long
 // list is never held as text.
 type reader struct {
-	d *xml.Decoder
+	d   *xml.Decoder
+	src *source
 }
 
-func newReader(r io.Reader) *reader { return &reader{xml.NewDecoder(r)} }
+func newReader(r io.Reader) *reader {
+	src := &source{r: r}
+	return &reader{xml.NewDecoder(src), src}
+}
+
+// source remembers the error that ended a body, to tell it from one of its XML.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
 
 // malformed is the answer to a body that is not what it should be.
 func malformed(err error) error { return s3err.Of(s3err.MalformedXML).Wrap(err) }
@@ -30,12 +48,13 @@ func malformed(err error) error { return s3err.Of(s3err.MalformedXML).Wrap(err) 
 func (x *reader) token() (xml.Token, error) {
 	for {
 		t, err := x.d.Token()
-		var syntax *xml.SyntaxError
 		switch {
-		case errors.As(err, &syntax):
-			return nil, malformed(err)
+		case x.src.err != nil:
+			return nil, x.src.err
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
 		case err != nil:
-			return nil, err
+			return nil, malformed(err)
 		}
 		switch t := t.(type) {
 		case xml.Comment:

@@ -16,7 +16,7 @@ import (
 func (s *Store) Get(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error) {
 	r, err := s.reader(ctx, id, offset, length)
 	if err != nil {
-		return nil, fmt.Errorf("get blob %s: %w", id, err)
+		return nil, fmt.Errorf("get blob %s: %w", id, s.corruptRead(err))
 	}
 	if err := r.advance(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.Join(fmt.Errorf("get blob %s: %w", id, err), r.Close())
@@ -141,7 +141,7 @@ func (s *Store) largeFile(id BlobID, e entry) (vfs.File, error) {
 			return nil, ErrNotFound
 		}
 	}
-	return nil, s.corruptRead(s.corrupt(name, 0, id, "file", err))
+	return nil, s.corrupt(name, 0, id, "file", err)
 }
 
 func blockPart(block int64) string { return "block " + strconv.FormatInt(block, 10) }

@@ -1,9 +1,6 @@
 package volume
 
-import (
-	"runtime"
-	"sync"
-)
+import "sync"
 
 // journal appends to the log with group commit. Whoever finds nobody at work
 // becomes the leader: it takes the requests that have gathered, writes them
@@ -64,7 +61,6 @@ func (j *journal) commit(r *request) error {
 		if lead := <-r.wake; !lead {
 			return r.err
 		}
-		runtime.Gosched()
 	} else {
 		j.leading = true
 		j.mu.Unlock()

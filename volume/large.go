@@ -247,13 +247,30 @@ func (s *Store) finishLarge(tmp string, id BlobID, e entry) error {
 	return nil
 }
 
-// removeLarge deletes the files of large blobs durably.
+// removeLarge deletes the files of large blobs durably. A blob whose file is
+// gone leaves the index also where the deletion could not be made durable.
 func (s *Store) removeLarge(blobs map[BlobID]entry) error {
 	s.removing.RLock()
 	defer s.removing.RUnlock()
+	removed := make(map[BlobID]entry, len(blobs))
+	err := s.removeFiles(blobs, removed)
+	for id, e := range removed {
+		if s.index.remove(id, e) && err == nil {
+			s.writes.Add(1)
+		}
+	}
+	return err
+}
+
+// removeFiles removes the files of blobs and notes which are gone.
+func (s *Store) removeFiles(blobs, removed map[BlobID]entry) error {
 	dirs := make(map[string]bool)
 	for id, e := range blobs {
-		err := s.fs.Remove(s.largePath(id, e))
+		name := s.largePath(id, e)
+		err := s.fs.Remove(name)
+		if err == nil || s.isGone(name) {
+			removed[id] = e
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s.fail("delete blob "+id.String(), err)
 		}
@@ -264,10 +281,10 @@ func (s *Store) removeLarge(blobs map[BlobID]entry) error {
 			return s.fail("sync directory of blobs", err)
 		}
 	}
-	for id, e := range blobs {
-		if s.index.remove(id, e) {
-			s.writes.Add(1)
-		}
-	}
 	return nil
+}
+
+func (s *Store) isGone(name string) bool {
+	_, err := s.fs.Stat(name)
+	return errors.Is(err, fs.ErrNotExist)
 }

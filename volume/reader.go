@@ -88,7 +88,7 @@ func (r *blobReader) Close() error {
 // advance verifies the next block and makes its part of the range current.
 func (r *blobReader) advance() error {
 	if r.err == nil {
-		r.err = r.verifyNext()
+		r.err = r.s.corruptRead(r.verifyNext())
 	}
 	return r.err
 }
@@ -135,5 +135,5 @@ func (r *blobReader) fill(block, limit int64) error {
 }
 
 func (r *blobReader) corrupt(block int64, cause error) error {
-	return r.s.corruptRead(r.s.corrupt(r.name, r.base+blockOffset(block), r.id, blockPart(block), cause))
+	return r.s.corrupt(r.name, r.base+blockOffset(block), r.id, blockPart(block), cause)
 }

@@ -49,6 +49,8 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	rows := scan.rows()
 	s.loadRows(g, rows)
 	s.journal.continueWith(g, scan.end, rows)
+	n := len(scan.records)
+	s.journal.marked = n > 0 && scan.records[n-1].kind == kindMark
 	return nil
 }
 

@@ -358,9 +358,9 @@ func (j *journal) close() error {
 
 // mark appends a record whose durable field covers all before it, without a
 // sync of its own. It tells recovery that damage further up is damage, not a
-// batch that was never acknowledged. A mark that does not fit is left out.
+// batch that was never acknowledged.
 func (j *journal) mark() error {
-	if j.marked || j.end+headerLen > j.allocated {
+	if j.marked {
 		return nil
 	}
 	h := header{
@@ -374,6 +374,7 @@ func (j *journal) mark() error {
 	}
 	j.rows = appendRow(j.rows, &h)
 	j.end += headerLen
+	j.allocated = max(j.allocated, j.end)
 	j.marked = true
 	g := j.active
 	g.mu.Lock()

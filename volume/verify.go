@@ -116,7 +116,7 @@ func (s *Store) verifyLarge(ctx context.Context, id BlobID, e entry) error {
 	}
 	r := &blobReader{ctx: ctx, s: s, id: id, size: e.size(), end: e.size(), name: file.Name(), file: file}
 	for err == nil {
-		err = r.advance()
+		err = r.verifyNext()
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -38,8 +39,11 @@ func (res *Result) Body(body io.Reader) *Body {
 	br := readers.Get().(*bufio.Reader)
 	br.Reset(body)
 	d := &decoder{br: br, size: res.Size, announced: res.Trailers, hasTrailer: res.Payload != StreamingSigned}
-	if res.chunks != nil {
+	switch {
+	case res.chunks != nil:
 		d.verify = newChunkVerifier(*res.chunks)
+	case res.Payload == StreamingSignedTrailer: // Unverified: one more trailer
+		d.announced = append(slices.Clip(d.announced), trailerField)
 	}
 	return &Body{src: d, decoder: d}
 }

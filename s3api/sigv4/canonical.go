@@ -180,6 +180,24 @@ func appendCanonicalRequest(dst []byte, r *http.Request, host string, params []p
 	dst = append(dst, '\n')
 	dst = appendQuery(dst, params)
 	dst = append(dst, '\n')
+	return appendSigned(dst, r, host, signed, payload)
+}
+
+// appendSentRequest appends the canonical request of a client that takes path
+// and query as it sends them, as curl did until version 8.
+func appendSentRequest(dst []byte, r *http.Request, signed []string, payload string) []byte {
+	path, query, _ := strings.Cut(r.RequestURI, "?")
+	dst = append(dst, r.Method...)
+	dst = append(dst, '\n')
+	dst = append(dst, path...)
+	dst = append(dst, '\n')
+	dst = append(dst, query...)
+	dst = append(dst, '\n')
+	return appendSigned(dst, r, r.Host, signed, payload)
+}
+
+// appendSigned appends the lines of a canonical request below the query.
+func appendSigned(dst []byte, r *http.Request, host string, signed []string, payload string) []byte {
 	for _, name := range signed {
 		dst = append(dst, name...)
 		dst = append(dst, ':')

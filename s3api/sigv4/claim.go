@@ -89,9 +89,13 @@ func headerClaim(r *http.Request) (*claim, error) {
 	if err != nil {
 		return nil, err
 	}
+	signedHeaders, ok := parseSignedHeaders(headers)
+	if !ok {
+		return nil, dialectOf(Header).credential("the authorization component %q is malformed.", "SignedHeaders="+headers)
+	}
 	c := &claim{
 		kind:      Header,
-		signed:    strings.Split(headers, ";"),
+		signed:    signedHeaders,
 		signature: signature,
 		token:     r.Header.Get("X-Amz-Security-Token"),
 		payload:   r.Header.Get("X-Amz-Content-Sha256"),
@@ -166,16 +170,43 @@ func (c *claim) readCredential(s string) error {
 	return nil
 }
 
+// parseSignedHeaders splits a list of header names. They must be in lower case and
+// each stand once: a long header signed a thousand times would make a canonical
+// request of a thousand times its length.
+func parseSignedHeaders(s string) ([]string, bool) {
+	names := strings.Split(s, ";")
+	sorted := sortedNames(names)
+	for i, name := range sorted {
+		if name == "" || strings.ToLower(name) != name || i > 0 && name == sorted[i-1] {
+			return nil, false
+		}
+	}
+	return names, true
+}
+
+// sortedNames returns names in order; honest clients send them so.
+func sortedNames(names []string) []string {
+	if slices.IsSorted(names) {
+		return names
+	}
+	return slices.Sorted(slices.Values(names))
+}
+
+// parseStamp reads a time in ISO 8601 basic form. (time.Parse would take
+// fractions of a second, too.)
+func parseStamp(s string) (time.Time, bool) {
+	if len(s) != len(timeFormat) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(timeFormat, s)
+	return t, err == nil
+}
+
 // parseTime reads x-amz-date or Date: ISO 8601 basic, or one of the forms of an
 // HTTP date.
 func parseTime(s string) (time.Time, bool) {
-	if len(s) == len(timeFormat) {
-		if t, err := time.Parse(timeFormat, s); err == nil {
-			return t, true
-		}
-	}
-	if s == "" {
-		return time.Time{}, false
+	if t, ok := parseStamp(s); ok {
+		return t, true
 	}
 	if t, err := http.ParseTime(s); err == nil {
 		return t.UTC(), true
@@ -201,9 +232,13 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 	if get(paramAlgorithm) != algorithm {
 		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
 	}
+	signed, ok := parseSignedHeaders(get(paramSignedHeaders))
+	if !ok {
+		return nil, errQuery("X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons")
+	}
 	c := &claim{
 		kind:      Presigned,
-		signed:    strings.Split(get(paramSignedHeaders), ";"),
+		signed:    signed,
 		signature: get(paramSignature),
 		stamp:     get(paramDate),
 		token:     get(paramToken),
@@ -218,12 +253,14 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 	if err := c.readCredential(get(paramCredential)); err != nil {
 		return nil, err
 	}
-	var err error
-	if c.time, err = time.Parse(timeFormat, c.stamp); err != nil {
+	if c.time, ok = parseStamp(c.stamp); !ok {
 		return nil, errQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
-	c.expires, err = parseExpires(get(paramExpires))
-	return c, err
+	var err error
+	if c.expires, err = parseExpires(get(paramExpires)); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func errQuery(message string) error {
@@ -249,8 +286,9 @@ func parseExpires(s string) (time.Duration, error) {
 // checkSigned refuses a request with headers that matter and are not signed:
 // the host and everything that is addressed to S3.
 func (c *claim) checkSigned(r *http.Request) error {
+	signed := sortedNames(c.signed)
 	var missing []string
-	if !slices.Contains(c.signed, "host") {
+	if _, ok := slices.BinarySearch(signed, "host"); !ok {
 		missing = append(missing, "host")
 	}
 	for name := range r.Header {
@@ -258,8 +296,8 @@ func (c *claim) checkSigned(r *http.Request) error {
 			continue
 		}
 		name = strings.ToLower(name)
-		// CloudFront adds this one to what it forwards.
-		if name != "x-amz-cf-id" && !slices.Contains(c.signed, name) {
+		// CloudFront adds x-amz-cf-id to what it forwards.
+		if _, ok := slices.BinarySearch(signed, name); !ok && name != "x-amz-cf-id" {
 			missing = append(missing, name)
 		}
 	}

@@ -153,12 +153,15 @@ func parseChunkHeader(line []byte, signed bool) (size uint64, signature string, 
 
 // endChunk reads the line end after chunk data and checks its signature.
 func (d *decoder) endChunk() error {
-	var end [2]byte
-	if _, err := io.ReadFull(d.br, end[:]); err != nil {
+	end, err := d.br.Peek(2)
+	if err != nil {
 		return err
 	}
-	if end != [2]byte{'\r', '\n'} {
+	if end[0] != '\r' || end[1] != '\n' {
 		return errFraming()
+	}
+	if _, err := d.br.Discard(2); err != nil {
+		return err
 	}
 	if d.verify != nil {
 		return d.verify.end()

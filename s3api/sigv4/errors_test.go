@@ -123,6 +123,9 @@ func TestWrongHeaders(t *testing.T) {
 		{"repeated component", authorization("SignedHeaders=", "Credential=a, SignedHeaders="), 400, threeParts, nil},
 		{"empty credential", authorization("Credential="+credential, "Credential="), 400, malformed + "missing Credential.", nil},
 		{"empty signed headers", authorization("host;range;x-amz-content-sha256;x-amz-date", ""), 400, malformed + "missing SignedHeaders.", nil},
+		{"signed headers in upper case", authorization("host;range", "host;Range"), 400, malformed + `the authorization component "SignedHeaders=host;Range;x-amz-content-sha256;x-amz-date" is malformed.`, nil},
+		{"signed header twice", authorization("host;range", "host;host;range"), 400, malformed + `the authorization component "SignedHeaders=host;host;range;x-amz-content-sha256;x-amz-date" is malformed.`, nil},
+		{"nameless signed header", authorization("host;range", "host;;range"), 400, malformed + `the authorization component "SignedHeaders=host;;range;x-amz-content-sha256;x-amz-date" is malformed.`, nil},
 		{"empty signature", func(r *http.Request) {
 			head, _, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
 			r.Header.Set("Authorization", head+"Signature=")
@@ -164,6 +167,11 @@ func TestWrongHeaders(t *testing.T) {
 		{"payload hash that is none", resign(exampleSigner, "abc", exampleTime), 400, badPayload,
 			[]s3err.Field{{Name: "ArgumentName", Value: "x-amz-content-sha256"}, {Name: "ArgumentValue", Value: "abc"}}},
 		{"payload of version 4a", streaming("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"), 400, notSupported, nil},
+		{"framed and unsigned", func(r *http.Request) {
+			r.Header.Set("Content-Encoding", "aws-chunked,gzip")
+			resign(exampleSigner, payloadUnsigned, exampleTime)(r)
+		}, 400, "InvalidArgument: aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
+			[]s3err.Field{{Name: "ArgumentName", Value: "Content-Encoding"}, {Name: "ArgumentValue", Value: "aws-chunked,gzip"}}},
 		{"no decoded length", resign(exampleSigner, payloadStreaming, exampleTime), 411, "MissingContentLength: You must provide the Content-Length HTTP header.", nil},
 		{"decoded length negative", func(r *http.Request) {
 			r.Header.Set("X-Amz-Decoded-Content-Length", "-1")
@@ -220,6 +228,8 @@ func TestWrongQueries(t *testing.T) {
 		{"no signature", query("X-Amz-Signature", "x"), 400, queryMissing, nil},
 		{"another algorithm", query("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), 400, queryError + `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, nil},
 		{"date format", query("20130524T000000Z", "2013-05-24"), 400, queryError + `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, nil},
+		{"date with a fraction", query("20130524T000000Z", "20130524T000000.5Z"), 400, queryError + `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, nil},
+		{"signed header twice", query("SignedHeaders=host", "SignedHeaders=host%3Bhost"), 400, queryError + "X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons", nil},
 		{"expires no number", query("X-Amz-Expires=60", "X-Amz-Expires=1m"), 400, queryError + "X-Amz-Expires should be a number", nil},
 		{"expires negative", query("X-Amz-Expires=60", "X-Amz-Expires=-1"), 400, queryError + "X-Amz-Expires must be non-negative", nil},
 		{"expires over a week", query("X-Amz-Expires=60", "X-Amz-Expires=604801"), 400, queryError + "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds", nil},

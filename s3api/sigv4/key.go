@@ -3,6 +3,7 @@ package sigv4
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"strings"
 	"sync"
@@ -97,4 +98,9 @@ func (k *signingKey) sign(stringToSign []byte) []byte {
 	mac.Write(stringToSign)
 	var sum [sha256.Size]byte
 	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), mac.Sum(sum[:0]))
+}
+
+// matches compares, in constant time, the signature of a string to sign.
+func (k *signingKey) matches(stringToSign []byte, signature string) bool {
+	return subtle.ConstantTimeCompare(k.sign(stringToSign), []byte(signature)) == 1
 }

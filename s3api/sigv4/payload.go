@@ -27,6 +27,12 @@ func (res *Result) readPayload(r *http.Request, value string) error {
 		}
 		res.Payload = UnsignedPayload
 	case payloadUnsigned:
+		for _, coding := range r.Header["Content-Encoding"] {
+			if ContentEncoding(coding) != coding { // or the framing would be stored
+				return s3err.Argument("aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
+					"Content-Encoding", coding)
+			}
+		}
 		res.Payload = UnsignedPayload
 	case payloadStreaming:
 		res.Payload = StreamingSigned

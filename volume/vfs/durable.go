@@ -79,7 +79,7 @@ func ReadFile(fsys FS, name string) ([]byte, error) {
 
 // unexpected says of an end of file that it came too early.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -169,29 +170,55 @@ func (c *Client) start(ctx context.Context, r request) (*call, error) {
 	if c.config.VolumeUUID == "" && r.path != "/v1/status" {
 		return nil, c.wrap(fmt.Errorf("no volume was named to expect there: %w", volume.ErrWrongVolume))
 	}
+	// A kept connection can turn out closed by the server, and others with it.
+	// Then a new one is tried; each request may be repeated.
+	const attempts = 3
+	var first error
+	for attempt := 1; ; attempt++ {
+		k, stale, err := c.try(ctx, r)
+		switch {
+		case err == nil:
+			return k, nil
+		case errors.Is(err, errSentInPart):
+			return nil, c.wrap(first)
+		case !stale || attempt == attempts:
+			return nil, c.wrap(err)
+		}
+		first = err
+		c.transport.CloseIdleConnections()
+	}
+}
+
+// try is one attempt of start. stale says of an error that it may be due to a
+// kept connection, and that the request can be repeated.
+func (c *Client) try(ctx context.Context, r request) (k *call, stale bool, err error) {
 	watched, watch := newWatch(ctx)
-	k := &call{ctx: ctx, client: c, watch: watch}
-	req, err := c.newRequest(watched, r)
+	k = &call{ctx: ctx, client: c, watch: watch}
+	reused := false
+	req, err := c.newRequest(httptrace.WithClientTrace(watched, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+	}), r)
 	if err != nil {
 		k.end()
-		return nil, c.wrap(err)
+		return nil, false, err
 	}
 	if r.watched != nil {
 		r.watched(watch)
 	}
 	watch.arm(c.config.DialTimeout + c.config.ResponseTimeout)
-	k.response, err = c.transport.RoundTrip(req)
+	k.response, err = c.transport.RoundTrip(req) //nolint:bodyclose // call.end closes it
 	watch.disarm()
 	if err != nil {
+		stale = reused && ctx.Err() == nil && !watch.expired()
 		err = k.failure(err)
 	} else {
 		err = k.check()
 	}
 	if err != nil {
 		k.end()
-		return nil, c.wrap(err)
+		return nil, stale, err
 	}
-	return k, nil
+	return k, false, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
@@ -205,9 +232,6 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	// Every request may be repeated when a kept connection turns out closed.
-	// The transport takes the key, even without a value, as the word for it.
-	req.Header["Idempotency-Key"] = nil
 	if c.config.VolumeUUID != "" {
 		req.Header.Set(headerVolume, c.config.VolumeUUID)
 	}
@@ -216,7 +240,6 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	}
 	if r.body != nil {
 		req.ContentLength = r.body.length
-		req.GetBody = r.body.open
 		if req.Body, err = r.body.open(); err != nil {
 			return nil, err
 		}
@@ -327,6 +350,18 @@ func (c *Client) exchange(ctx context.Context, r request, in, out any) error {
 	return nil
 }
 
+// command is exchange for a request whose only answer is that it was done.
+func (c *Client) command(ctx context.Context, r request, in any) error {
+	var answer errorJSON
+	if err := c.exchange(ctx, r, in, &answer); err != nil {
+		return err
+	}
+	if answer.Code != codeOK {
+		return c.wrap(decodeError(answer.Code, answer.Message))
+	}
+	return nil
+}
+
 // Stat implements volume.Blobs.
 func (c *Client) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
 	var answer infoJSON
@@ -356,7 +391,7 @@ func (c *Client) Delete(ctx context.Context, ids []volume.BlobID) error {
 			message.IDs[i] = id.String()
 		}
 		r := request{method: http.MethodPost, path: "/v1/delete"}
-		if err := c.exchange(ctx, r, message, &errorJSON{}); err != nil {
+		if err := c.command(ctx, r, message); err != nil {
 			return err
 		}
 	}
@@ -421,5 +456,5 @@ func (c *Client) Status(ctx context.Context) (volume.Status, error) {
 // Claim implements volume.Blobs.
 func (c *Client) Claim(ctx context.Context, cluster string) error {
 	r := request{method: http.MethodPost, path: "/v1/claim"}
-	return c.exchange(ctx, r, claimJSON{Cluster: cluster}, &errorJSON{})
+	return c.command(ctx, r, claimJSON{Cluster: cluster})
 }

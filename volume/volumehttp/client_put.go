@@ -16,7 +16,8 @@ import (
 // that the request has a length and can be repeated. Longer ones are streamed.
 const maxBuffered = 1 << 20
 
-// Put implements volume.Blobs. It does not touch body after it returned.
+// Put implements volume.Blobs. It does not touch body after it returned, and so
+// waits for a Read of it that is under way, even when ctx is done.
 func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
 	f := &framer{ctx: ctx, id: id, size: size, body: body, desc: desc}
 	if size > maxBuffered {
@@ -54,7 +55,7 @@ func (c *Client) putBuffer(ctx context.Context, f *framer, buf *buffer) error {
 		opened++
 		return buf.reader(&c.buffers), nil
 	}}
-	err := c.exchange(ctx, r, nil, &errorJSON{})
+	err := c.command(ctx, r, nil)
 	if opened > 1 && errors.Is(err, volume.ErrExists) {
 		return c.confirm(ctx, f)
 	}
@@ -89,7 +90,7 @@ func (c *Client) putStream(ctx context.Context, f *framer, buf *buffer) error {
 	r.header.Set("Expect", "100-continue")
 	r.body = &requestSource{length: -1, open: stream.open}
 	r.watched = stream.attach
-	err := c.exchange(ctx, r, nil, &errorJSON{})
+	err := c.command(ctx, r, nil)
 	broken := stream.stop()
 	buf.release(&c.buffers)
 	switch {

@@ -24,9 +24,10 @@ import (
 // the store keeps: volume.BlockCRC(id, block number, payload). Other kinds take
 // 0xFFFFFF00 | kind for the block number, so that no frame can pass for one of
 // another kind. The payload of the end is the count of data bytes in the stream
-// (u64), that of an error is JSON: {"code": ..., "message": ...}.
+// (u64), that of an error is JSON: {"code": ..., "message": ...}, or empty in a put.
 //
-// A put is D* M Z. A get is D* and then Z, or E where the store failed midway.
+// A put is D* M Z, or D* E where the client has to give up. A get is D* Z, or
+// D* E where the store failed midway.
 const (
 	frameHeader = 12
 
@@ -152,6 +153,11 @@ func (f *frameReader) end(payload []byte, total int64) error {
 	if got := binary.LittleEndian.Uint64(payload); got != uint64(total) {
 		return fmt.Errorf("stream of %d bytes says it has %d: %w", total, got, errDamaged)
 	}
+	return f.drained()
+}
+
+// drained checks that nothing follows the frame that next returned last.
+func (f *frameReader) drained() error {
 	if _, err := f.r.Discard(f.shown); err != nil {
 		return err
 	}

@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
+// errSentInPart is never the first error of a request.
+var errSentInPart = errors.New("the body was sent in part and can not be sent again")
+
 // putStream is the body of a streamed put. The transport reads it in goroutines
-// of its own, which may go on after the response came; stop ends that.
+// of its own, which may go on after the response came; stop ends that. When the
+// caller's body breaks, the stream ends with an error frame instead of its end:
+// so the server's answer tells that it has let go of the blob's id.
 type putStream struct {
 	idle   time.Duration // that the server may take for what it was given
 	answer time.Duration // that it may take after the end
@@ -32,7 +37,7 @@ func (s *putStream) open() (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
-		return nil, errors.New("the body was sent in part and can not be sent again")
+		return nil, errSentInPart
 	}
 	return &streamBody{stream: s}, nil
 }
@@ -52,8 +57,9 @@ func (s *putStream) read(p []byte) (int, error) {
 	switch {
 	case s.stopped:
 		return 0, errClosed
-	case s.err != nil:
-		return 0, s.err
+	case s.err != nil && len(s.pending) == 0: // the server was told
+		s.watch.arm(s.answer)
+		return 0, io.EOF
 	}
 	s.started = true
 	s.watch.disarm() // it is the caller's body that is waited for now
@@ -66,7 +72,10 @@ func (s *putStream) read(p []byte) (int, error) {
 		}
 		if err != nil {
 			s.err = err
-			return 0, err
+			if s.framer.ctx.Err() != nil {
+				return 0, err // cuts the connection
+			}
+			s.buf.data = appendFrame(s.buf.data[:0], s.framer.id, kindError, nil)
 		}
 		s.pending = s.buf.data
 	}

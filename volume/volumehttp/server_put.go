@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"tdkvs/volume"
 )
@@ -23,34 +24,67 @@ func (s *Server) put(w *response, r *http.Request) error {
 			return fmt.Errorf("header %s: %q: %w", headerSize, text, volume.ErrInvalid)
 		}
 	}
+	raw := &requestBody{w: w, body: r.Body}
 	buffered := s.readers.Get().(*bufio.Reader)
-	buffered.Reset(&requestBody{w: w, body: r.Body})
+	buffered.Reset(raw)
 	defer func() {
 		buffered.Reset(nil) // the pool must not hold on to the connection
 		s.readers.Put(buffered)
 	}()
 	body := &putBody{w: w, frames: frameReader{id: id, r: buffered}}
-	if err := s.blobs.Put(r.Context(), id, size, body, body.describe); err != nil {
-		if body.err != nil && !errors.Is(body.err, io.EOF) {
-			// The request's fault, whatever the store made of it.
-			return fmt.Errorf("put %s: body: %v: %w", id, body.err, volume.ErrUnavailable)
-		}
+	err = s.blobs.Put(r.Context(), id, size, body, body.describe)
+	switch {
+	case err == nil:
+		w.json(http.StatusCreated, errorJSON{Code: codeOK})
+		return nil
+	case errors.Is(body.err, io.EOF):
 		return err
+	case body.err != nil: // the request's fault, whatever the store made of it
+		return fmt.Errorf("put %s: body: %v: %w", id, body.err, volume.ErrUnavailable)
 	}
-	w.json(http.StatusCreated, errorJSON{Code: codeOK})
-	return nil
+	return s.refuse(w, r, raw, err)
 }
 
 // requestBody gives the peer another idle timeout for each read.
 type requestBody struct {
 	w    *response
 	body io.Reader
+	read bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.read = true
 	b.w.extendRead()
 	return b.body.Read(p)
 }
+
+// refuse reports an error to a peer that is still sending. A connection that is
+// closed on unread bytes is reset, and takes the report with it.
+func (s *Server) refuse(w *response, r *http.Request, body *requestBody, err error) error {
+	switch {
+	case r.Header.Get("Expect") == "":
+		// A short body: take it in, and the connection can be used again.
+		_, _ = io.CopyN(io.Discard, body, 2*maxBuffered)
+		return err
+	case !body.read:
+		return err // the peer has not begun
+	}
+	// A long one: report at once, then take in what comes until the peer has
+	// read the report and hangs up.
+	if duplexErr := w.control.EnableFullDuplex(); duplexErr != nil {
+		return err
+	}
+	s.fail(w, r, err)
+	_ = w.control.Flush()
+	_ = w.control.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.Copy(io.Discard, body.body)
+	return nil
+}
+
+// lingerTime is how long a peer is listened to that was told to stop.
+const lingerTime = 5 * time.Second
+
+var errAborted = errors.New("given up by the sender")
 
 // putBody is the payload of a put stream. It says io.EOF only after the whole
 // stream was seen: the descriptor, the end frame and the end of the request. So
@@ -90,6 +124,8 @@ func (b *putBody) advance() error {
 		return nil
 	case kindDescriptor:
 		b.descriptor = slices.Clone(payload)
+	case kindError:
+		return errors.Join(errAborted, b.frames.drained())
 	default:
 		return fmt.Errorf("a %q frame before the descriptor: %w", kind, errDamaged)
 	}

@@ -199,7 +199,7 @@ func TestAnyFlip(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := logEnd(b)
-		for at := 0; at < end; at += 1 + end/25 {
+		for at := 0; at < end; at += 1 + end/12 {
 			dir := copyDir(t, pristine)
 			rewrite(t, only(t, dir, pattern), flip(at))
 			db, err := Open(dir, Options{Reserve: 1})

@@ -162,10 +162,10 @@ func testReadOnly(t *testing.T, e Engine) {
 	put(t, db, "a", "1")
 	view(t, db, func(tx metadb.Tx) error {
 		if err := tx.Set([]byte("a"), []byte("2")); !errors.Is(err, metadb.ErrReadOnly) {
-			return fmt.Errorf("Set in a View = %v, want ErrReadOnly", err)
+			return fmt.Errorf("writing in a View by Set gave %v, want ErrReadOnly", err)
 		}
 		if err := tx.Delete([]byte("a")); !errors.Is(err, metadb.ErrReadOnly) {
-			return fmt.Errorf("Delete in a View = %v, want ErrReadOnly", err)
+			return fmt.Errorf("writing in a View by Delete gave %v, want ErrReadOnly", err)
 		}
 		return check(tx, "a", "1")
 	})

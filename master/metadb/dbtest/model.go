@@ -22,7 +22,7 @@ var modelTests = []test{
 func testModel(t *testing.T, e Engine) {
 	db := open(t, e)
 	m := &model{rnd: rand.New(rand.NewPCG(1, 2)), state: map[string]string{}}
-	for i := range 300 {
+	for i := range 150 {
 		if err := m.transaction(t, db); err != nil {
 			t.Fatalf("transaction %d: %v", i, err)
 		}

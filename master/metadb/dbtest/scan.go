@@ -68,12 +68,12 @@ func testScanStopsEarly(t *testing.T, e Engine) {
 	view(t, db, func(tx metadb.Tx) error {
 		n := 0
 		if err := tx.Scan(nil, nil, func(_, _ []byte) (bool, error) { n++; return n < 2, nil }); err != nil || n != 2 {
-			return fmt.Errorf("Scan went over %d keys, %w, want 2", n, err)
+			return fmt.Errorf("a Scan went over %d keys, %w, want 2", n, err)
 		}
 		n = 0
 		err := tx.Scan(nil, nil, func(_, _ []byte) (bool, error) { n++; return true, failure })
 		if !errors.Is(err, failure) || n != 1 {
-			return fmt.Errorf("Scan went over %d keys, %w, want 1 and the error of its function", n, err)
+			return fmt.Errorf("a Scan went over %d keys, %w, want 1 and the error of its function", n, err)
 		}
 		return nil
 	})

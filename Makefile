@@ -1,0 +1,111 @@
+# tdkvs: `make` lists the targets. Everything that a build makes goes to ./bin
+# and ./.cache; nothing outside this folder is written, except by `tools`, which
+# installs system packages.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Go may be installed without being on PATH, as on a fresh machine.
+export PATH := $(PATH):/usr/local/go/bin
+export CGO_ENABLED ?= 1
+
+BIN     := bin/tdkvs
+LISTEN  ?= 127.0.0.1:3000
+DATA    ?= ./data
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+GOLANGCI_VERSION    := v2.15.0
+GOLANGCI            := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK_VERSION := v1.9.0
+
+# Every package but the black-box tests, which need the binary and real clients.
+UNIT_PACKAGES = $$(go list ./... | grep -v '/compat-tests')
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## build bin/tdkvs, a static binary stamped with its version
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/tdkvs
+
+.PHONY: run
+run: build ## build, start a store on ./data and print how to use it (LISTEN=, DATA=)
+	@exec $(BIN) server -listen $(LISTEN) $(DATA)
+
+.PHONY: test
+test: tools lint race compat ## everything that must pass: lint, unit tests under the race detector, real clients
+
+.PHONY: lint
+lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
+	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$unformatted" ]; then echo "gofmt these files (make fmt):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(GOLANGCI) run ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w $$(go list -f '{{.Dir}}' ./...)
+
+.PHONY: unit
+unit: ## unit tests, quickly (no race detector)
+	go test $(TESTFLAGS) $(UNIT_PACKAGES)
+
+.PHONY: race
+race: ## unit tests under the race detector (needs a C compiler)
+	go test -race -timeout 10m $(TESTFLAGS) $(UNIT_PACKAGES)
+
+.PHONY: compat
+compat: build ## black-box tests of the binary with real clients
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m $(TESTFLAGS) ./compat-tests/...
+
+.PHONY: crash
+crash: build ## long crash test: SIGKILL under writes (TDKVS_CRASH_ROUNDS=100)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} \
+		go test -count=1 -timeout 60m -run Crash -v $(TESTFLAGS) ./compat-tests/...
+
+.PHONY: bench
+bench: ## benchmarks of every package
+	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT_PACKAGES)
+
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@for pkg in $(UNIT_PACKAGES); do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what we use (asks vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+.PHONY: docs
+docs: ## regenerate docs/s3-compatibility.md and the tables of settings from the code
+	go test -count=1 ./s3api -run CompatibilityPage -update
+	go test -count=1 ./cmd/tdkvs -run TestSettingsDocumented -update
+
+.PHONY: tools
+tools: ## install what the tests need and this machine lacks
+	@./compat-tests/install-tools.sh
+	@command -v cc >/dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+
+.PHONY: clean
+clean: ## remove what was built (not ./data)
+	rm -rf bin .cache
+
+# The linter is built from source by version, once: some three minutes on two
+# cores, then from the build cache.
+$(GOLANGCI):
+	@mkdir -p .cache/bin
+	GOFLAGS= GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv .cache/bin/golangci-lint $@

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"time"
+)
+
+// The comments of the fields below are the reference: the tables of
+// docs/operations.md are made from them and from the defaults.
+
+// serverConfig is the optional configuration file of "tdkvs server".
+type serverConfig struct {
+	addressConfig
+	// The directories, each of which becomes a volume; the metadata and the
+	// credentials lie in the first. Directories on the command line take the
+	// place of this list.
+	Dirs []string `yaml:"dirs"`
+	frontConfig
+	storeConfig
+	diskConfig
+	blobConfig
+	logConfig
+}
+
+// masterConfig is the configuration file of "tdkvs master".
+type masterConfig struct {
+	addressConfig
+	// The volume processes, as http://host:port. Required. Those of the first
+	// start are recorded: every later start must name the same volumes.
+	Volumes []string `yaml:"volumes"`
+	// The directory of the metadata. It is made when it is missing.
+	Data string `yaml:"data"`
+	clusterConfig
+	// How long a start waits for volumes that can not be reached yet, before it
+	// gives up.
+	VolumeWait time.Duration `yaml:"volume_wait"`
+	frontConfig
+	storeConfig
+	diskConfig
+	logConfig
+}
+
+// volumeConfig is the configuration file of "tdkvs volume".
+type volumeConfig struct {
+	addressConfig
+	// The directory that holds the volume. Required. It is made when it is
+	// missing.
+	Path string `yaml:"path"`
+	clusterConfig
+	diskConfig
+	blobConfig
+	logConfig
+}
+
+// addressConfig says where a process listens, and how it stops.
+type addressConfig struct {
+	// The TCP port to listen on, on every interface, from 1 to 65535. Either
+	// this or `listen`.
+	Port int `yaml:"port"`
+	// The address to listen on, as host:port. Either this or `port`.
+	Listen string `yaml:"listen"`
+	// How long requests in flight may take to finish when the process is told
+	// to end.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+}
+
+// clusterConfig is what a master and its volumes share.
+type clusterConfig struct {
+	// The secret that the master and its volumes share, at least 16 characters.
+	// Without it a volume serves only clients on its own machine.
+	ClusterSecret string `yaml:"cluster_secret"`
+}
+
+// frontConfig is about the process that serves clients.
+type frontConfig struct {
+	// The root credentials: `access_key` of 3 to 128 characters and
+	// `secret_key` of 8 to 128. The environment variables `TDKVS_ACCESS_KEY` and
+	// `TDKVS_SECRET_KEY` take their place.
+	Credentials credentialsConfig `yaml:"credentials"`
+	// The region that clients sign for and buckets report.
+	Region string `yaml:"region"`
+	// Domain names under which a bucket may be the first label of the host
+	// (virtual-host style): with s3.example.com, photos.s3.example.com is the
+	// bucket photos.
+	Domains []string `yaml:"domains"`
+	// How long a client may take to send 16 KiB of a body, or to take what one
+	// write sends it, before its connection is closed.
+	ClientTimeout time.Duration `yaml:"client_timeout"`
+}
+
+// credentialsConfig is one pair of keys.
+type credentialsConfig struct {
+	// The access key, which names the root identity.
+	AccessKey string `yaml:"access_key"`
+	// The secret key, which proves it.
+	SecretKey string `yaml:"secret_key"`
+}
+
+// storeConfig is about the engine.
+type storeConfig struct {
+	// How long the bytes of a replaced or deleted object are kept before they
+	// are removed, so that reads under way can finish.
+	GarbageGrace time.Duration `yaml:"garbage_grace"`
+}
+
+// diskConfig is about the directories of a process.
+type diskConfig struct {
+	// The space that is kept free on each disk: writes are refused below it, and
+	// taken again above it. 0 means none. Where it is not given, it is 1 % of the
+	// disk, at least 256 MiB, and never above 10 %.
+	DiskReserve *byteSize `yaml:"disk_reserve"`
+}
+
+// blobConfig is about the bytes of volumes in this process.
+type blobConfig struct {
+	// How many bytes a second a volume re-reads in the background to find damage
+	// before a client does. 0 means that it does not.
+	ScrubRate byteSize `yaml:"scrub_rate"`
+	// How many bytes a second a volume reads at most to win back the space of
+	// deleted objects. 0 means no bound.
+	CompactRate byteSize `yaml:"compact_rate"`
+}
+
+// logConfig is about the log, which goes to standard error.
+type logConfig struct {
+	// How the process logs.
+	Log logSettings `yaml:"log"`
+}
+
+// logSettings are the settings of the log.
+type logSettings struct {
+	// `text` or `json`.
+	Format string `yaml:"format"`
+	// The least severe level to log: `debug`, `info`, `warn` or `error`.
+	Level string `yaml:"level"`
+}
+
+const (
+	defaultServerListen = "127.0.0.1:3000"
+	defaultServerDir    = "./data"
+	defaultMasterData   = "./tdkvs-master"
+	defaultShutdown     = 30 * time.Second
+)
+
+func defaultServer() serverConfig {
+	return serverConfig{
+		addressConfig: addressConfig{Listen: defaultServerListen, ShutdownTimeout: defaultShutdown},
+		Dirs:          []string{defaultServerDir},
+		frontConfig:   defaultFront(),
+		storeConfig:   defaultStore(),
+		blobConfig:    defaultBlob(),
+		logConfig:     defaultLog(),
+	}
+}
+
+func defaultMaster() masterConfig {
+	return masterConfig{
+		addressConfig: addressConfig{ShutdownTimeout: defaultShutdown},
+		Data:          defaultMasterData,
+		VolumeWait:    30 * time.Second,
+		frontConfig:   defaultFront(),
+		storeConfig:   defaultStore(),
+		logConfig:     defaultLog(),
+	}
+}
+
+func defaultVolume() volumeConfig {
+	return volumeConfig{
+		addressConfig: addressConfig{ShutdownTimeout: defaultShutdown},
+		blobConfig:    defaultBlob(), logConfig: defaultLog(),
+	}
+}
+
+func defaultFront() frontConfig {
+	return frontConfig{Region: "us-east-1", ClientTimeout: time.Minute}
+}
+
+func defaultStore() storeConfig {
+	return storeConfig{GarbageGrace: 10 * time.Minute}
+}
+
+func defaultBlob() blobConfig {
+	return blobConfig{CompactRate: 64 << 20}
+}
+
+func defaultLog() logConfig {
+	return logConfig{Log: logSettings{Format: "text", Level: "info"}}
+}
+
+// loadServer reads the file of the role server; without one, the defaults hold.
+func loadServer(file string) (serverConfig, error) {
+	cfg := defaultServer()
+	if file == "" {
+		return cfg, nil
+	}
+	doc := decodeFile(file, &cfg)
+	if len(doc.problems) > 0 {
+		return cfg, doc.err()
+	}
+	if doc.has("port") && !doc.has("listen") {
+		cfg.Listen = ""
+	}
+	if doc.has("port") || doc.has("listen") {
+		cfg.checkAddress(doc)
+	}
+	if len(cfg.Dirs) == 0 {
+		doc.rejectf("dirs", "name at least one directory")
+	}
+	cfg.frontConfig.check(doc)
+	cfg.logConfig.check(doc)
+	return cfg, doc.err()
+}
+
+// loadMaster reads and checks the file of the role master.
+func loadMaster(file string) (masterConfig, error) {
+	cfg := defaultMaster()
+	doc := decodeFile(file, &cfg)
+	if len(doc.problems) > 0 {
+		return cfg, doc.err()
+	}
+	cfg.checkAddress(doc)
+	cfg.checkVolumes(doc)
+	cfg.clusterConfig.check(doc)
+	cfg.frontConfig.check(doc)
+	cfg.logConfig.check(doc)
+	if cfg.Data == "" {
+		doc.rejectf("data", "is empty: want a directory")
+	}
+	return cfg, doc.err()
+}
+
+// loadVolume reads and checks the file of the role volume.
+func loadVolume(file string) (volumeConfig, error) {
+	cfg := defaultVolume()
+	doc := decodeFile(file, &cfg)
+	if len(doc.problems) > 0 {
+		return cfg, doc.err()
+	}
+	cfg.checkAddress(doc)
+	if cfg.Path == "" {
+		if doc.has("path") {
+			doc.rejectf("path", "is empty: want a directory")
+		} else {
+			doc.failf(0, "path is missing: name the directory that holds the volume")
+		}
+	}
+	cfg.clusterConfig.check(doc)
+	cfg.logConfig.check(doc)
+	return cfg, doc.err()
+}

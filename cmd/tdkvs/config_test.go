@@ -1,0 +1,321 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestMinimalFiles(t *testing.T) {
+	t.Parallel()
+	master, err := loadMaster(writeFile(t, "master.yaml", "port: 3000\nvolumes:\n  - http://10.0.0.1:3001\n  - http://10.0.0.2:3001\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaultMaster()
+	want.Port = 3000
+	want.Volumes = []string{"http://10.0.0.1:3001", "http://10.0.0.2:3001"}
+	if diff := cmp.Diff(want, master, cmp.AllowUnexported(masterConfig{})); diff != "" {
+		t.Errorf("master (-want +got):\n%s", diff)
+	}
+	if got := master.address(); got != ":3000" {
+		t.Errorf("master listens on %q", got)
+	}
+
+	volume, err := loadVolume(writeFile(t, "volume.yaml", "port: 3001\npath: /storage_directory/\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVolume := defaultVolume()
+	wantVolume.Port = 3001
+	wantVolume.Path = "/storage_directory/"
+	if diff := cmp.Diff(wantVolume, volume, cmp.AllowUnexported(volumeConfig{})); diff != "" {
+		t.Errorf("volume (-want +got):\n%s", diff)
+	}
+}
+
+func TestFullMaster(t *testing.T) {
+	t.Parallel()
+	got, err := loadMaster(writeFile(t, "master.yaml", `# everything
+listen: 127.0.0.1:0
+volumes: [HTTP://Node1:3001/, "http://[::1]:3001", http://node2]
+data: /var/lib/tdkvs
+cluster_secret: &secret 0123456789abcdef
+volume_wait: 1m
+credentials:
+  access_key: 12345
+  secret_key: *secret
+region: eu-central-1
+domains:
+  - s3.example.com
+  - localhost
+shutdown_timeout: 5s
+client_timeout: 2m
+garbage_grace: 1h
+disk_reserve: 10 GiB
+log: {format: json, level: debug}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reserve := byteSize(10 << 30)
+	want := masterConfig{
+		addressConfig: addressConfig{Listen: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
+		Volumes:       []string{"http://node1:3001", "http://[::1]:3001", "http://node2:80"},
+		Data:          "/var/lib/tdkvs",
+		clusterConfig: clusterConfig{ClusterSecret: "0123456789abcdef"},
+		VolumeWait:    time.Minute,
+		frontConfig: frontConfig{
+			Credentials:   credentialsConfig{AccessKey: "12345", SecretKey: "0123456789abcdef"},
+			Region:        "eu-central-1",
+			Domains:       []string{"s3.example.com", "localhost"},
+			ClientTimeout: 2 * time.Minute,
+		},
+		storeConfig: storeConfig{GarbageGrace: time.Hour},
+		diskConfig:  diskConfig{DiskReserve: &reserve},
+		logConfig:   logConfig{Log: logSettings{Format: "json", Level: "debug"}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(masterConfig{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestBadFiles holds each way of being wrong to its exact message, in which
+// FILE stands for the name of the file.
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
+	const ok = "port: 3000\nvolumes: [http://a:1]\n"
+	tests := []struct {
+		name    string
+		content string
+		want    string
+	}{
+		{"empty", "", "FILE: the file is empty"},
+		{"only a comment", "# nothing\n", "FILE: the file is empty"},
+		{"only a marker", "---\n", "FILE: the file is empty"},
+		{"null", "null\n", "FILE: the file is empty"},
+		{"a word", "hello\n", `FILE:1: want settings, each as "name: value", not "hello"`},
+		{"a list", "- port: 3000\n", `FILE:1: want settings, each as "name: value", not a list`},
+		{"misspelt", "port: 3000\n\nvolums:\n  - http://a:1\n",
+			`FILE:3: unknown field "volums": did you mean "volumes"?`},
+		{"far from any", ok + "frobnicate: 1\n",
+			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
+				`credentials, region, domains, client_timeout, garbage_grace, disk_reserve, log`},
+		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
+			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
+		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
+		{"twice", ok + "port: 3001\n", `FILE:3: field "port" is given twice, first in line 1`},
+		{"twice inside", ok + "log:\n  level: info\n  level: warn\n",
+			`FILE:5: field "level" in log is given twice, first in line 4`},
+		{"two documents", ok + "---\nport: 1\n", "FILE:3: a second document begins here: one is wanted"},
+		{"tab", "port: 3000\nvolumes:\n\t- http://a:1\n", "FILE:3: a tab in the indentation: use spaces"},
+		{"no YAML", "port: 3000\nvolumes: [http://a:1\n", "FILE:2: not valid YAML: did not find expected ',' or ']'"},
+		{"no YAML, in the first line", "[\n", "FILE:1: not valid YAML: did not find expected node content"},
+		{"colon in a value", ok + "data: a: b\n", "FILE:3: not valid YAML: mapping values are not allowed in this context"},
+		{"wrong indentation", "port: 3000\nvolumes:\n  - http://a:1\n data: x\n", "FILE:4: not valid YAML: did not find expected key"},
+		{"no YAML in the second document", ok + "---\n[\n", "FILE:4: not valid YAML: did not find expected node content"},
+		{"text for a number", "port: http\nvolumes: [http://a:1]\n", `FILE:1: port: want a whole number, not "http"`},
+		{"quoted number", "port: \"3000\"\nvolumes: [http://a:1]\n", `FILE:1: port: want a whole number, not "3000"`},
+		{"fraction", "port: 3000.5\nvolumes: [http://a:1]\n", `FILE:1: port: want a whole number, not "3000.5"`},
+		{"list for a number", "port: [1]\nvolumes: [http://a:1]\n", "FILE:1: port: want a whole number, not a list"},
+		{"no value", "port:\nvolumes: [http://a:1]\n", "FILE:1: port: has no value: want a whole number"},
+		{"text for a list", "port: 3000\nvolumes: http://a:1\n",
+			`FILE:2: volumes: want a list, each entry on a line of its own after "- ", not "http://a:1"`},
+		{"nothing for a list", "port: 3000\nvolumes:\n",
+			`FILE:2: volumes: want a list, each entry on a line of its own after "- ", not nothing`},
+		{"settings for an entry", "port: 3000\nvolumes:\n  - http://b:1\n  - url: http://a:1\n",
+			"FILE:4: volumes[1]: want text, not settings of their own"},
+		{"text for settings", ok + "log: debug\n", `FILE:3: log: want settings, each as "name: value", not "debug"`},
+		{"duration", ok + "garbage_grace: 10\n", `FILE:3: garbage_grace: want a duration such as 30s, 5m or 24h, not "10"`},
+		{"negative duration", ok + "garbage_grace: -1s\n",
+			`FILE:3: garbage_grace: want a duration such as 30s, 5m or 24h, not "-1s"`},
+		{"size", ok + "disk_reserve: 10 apples\n",
+			`FILE:3: disk_reserve: want a size such as 512MiB, 10GB or 4096, not "10 apples"`},
+		{"port 0", "port: 0\nvolumes: [http://a:1]\n", "FILE:1: port: want 1 to 65535, not 0"},
+		{"port too high", "port: 65536\nvolumes: [http://a:1]\n", "FILE:1: port: want 1 to 65535, not 65536"},
+		{"port and listen", ok + "listen: :80\n", "FILE:3: listen: is given beside port: give one of them"},
+		{"neither", "volumes: [http://a:1]\n", "FILE: port is missing: give port, or listen as host:port"},
+		{"listen without a port", "listen: localhost\nvolumes: [http://a:1]\n",
+			`FILE:1: listen: want host:port such as 127.0.0.1:3000, not "localhost"`},
+		{"listen on a name", "listen: localhost:http\nvolumes: [http://a:1]\n",
+			`FILE:1: listen: want a port from 0 to 65535 after the colon, not "http"`},
+		{"no volumes", "port: 3000\n", "FILE: volumes is missing: list the volumes, each as http://host:port"},
+		{"empty volumes", "port: 3000\nvolumes: []\n", "FILE:2: volumes: is empty: name at least one volume, as http://host:port"},
+		{"no scheme", "port: 3000\nvolumes: [10.0.0.1:3001]\n", `FILE:2: volumes[0]: want http://host:port, not "10.0.0.1:3001"`},
+		{"word", "port: 3000\nvolumes: [node1]\n", `FILE:2: volumes[0]: want http://host:port, not "node1"`},
+		{"other scheme", "port: 3000\nvolumes: [ftp://a:1]\n", `FILE:2: volumes[0]: want http://host:port, not the scheme "ftp"`},
+		{"no host", "port: 3000\nvolumes: [\"http://:3001\"]\n", `FILE:2: volumes[0]: want a host before the port in "http://:3001"`},
+		{"path", "port: 3000\nvolumes: [http://a:1/b]\n",
+			`FILE:2: volumes[0]: want http://host:port and nothing behind it, not "http://a:1/b"`},
+		{"user", "port: 3000\nvolumes: [http://u:p@a:1]\n",
+			`FILE:2: volumes[0]: want http://host:port without a user: volumes are opened by cluster_secret`},
+		{"URL port", "port: 3000\nvolumes: [http://a:70000]\n", `FILE:2: volumes[0]: want a port from 1 to 65535, not "70000"`},
+		{"same volume", "port: 3000\nvolumes:\n  - http://a:1\n  - http://b:1\n  - http://A:1/\n",
+			"FILE:5: volumes[2]: http://a:1 is given twice, first in line 3"},
+		{"short secret", ok + "cluster_secret: hunter2\n", "FILE:3: cluster_secret: want at least 16 characters, not 7"},
+		{"half of the credentials", ok + "credentials:\n  access_key: abc\n",
+			"FILE:3: credentials: secret_key is missing beside access_key"},
+		{"other half", ok + "credentials: {secret_key: 12345678}\n",
+			"FILE:3: credentials: access_key is missing beside secret_key"},
+		{"short access key", ok + "credentials: {access_key: ab, secret_key: 12345678}\n",
+			"FILE:3: credentials: want an access key of 3 to 128 characters, not 2"},
+		{"short secret key", ok + "credentials: {access_key: abc, secret_key: 1234567}\n",
+			"FILE:3: credentials: want a secret key of 8 to 128 characters, not 7"},
+		{"colon in access key", ok + "credentials: {access_key: \"a:b\", secret_key: 12345678}\n",
+			"FILE:3: credentials: want an access key of printable ASCII characters other than space, colon, slash, comma and equals sign"},
+		{"region", ok + "region: Frankfurt am Main\n",
+			`FILE:3: region: want lower-case letters, digits and single hyphens, such as us-east-1, not "Frankfurt am Main"`},
+		{"domain with a port", ok + "domains: [\"s3.example.com:3000\"]\n",
+			`FILE:3: domains[0]: want a domain name in lower case without a port, such as s3.example.com, not "s3.example.com:3000"`},
+		{"domain that is an address", ok + "domains: [10.0.0.1]\n",
+			`FILE:3: domains[0]: want a domain name in lower case without a port, such as s3.example.com, not "10.0.0.1"`},
+		{"same domain", ok + "domains: [a.b, a.b]\n", "FILE:3: domains[1]: a.b is given twice"},
+		{"log format", ok + "log: {format: xml}\n", `FILE:3: log.format: want text or json, not "xml"`},
+		{"log level", ok + "log:\n  level: loud\n", `FILE:4: log.level: want debug, info, warn or error, not "loud"`},
+		{"several at once, in order", "volumes: [http://a:1]\nport: 99999\nregion: X\n",
+			"FILE:2: port: want 1 to 65535, not 99999\n" +
+				`FILE:3: region: want lower-case letters, digits and single hyphens, such as us-east-1, not "X"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := writeFile(t, "master.yaml", tt.content)
+			_, err := loadMaster(file)
+			if err == nil {
+				t.Fatalf("no error, want %q", tt.want)
+			}
+			if got := strings.ReplaceAll(err.Error(), file, "FILE"); got != tt.want {
+				t.Errorf("got:  %s\nwant: %s", got, tt.want)
+			}
+		})
+	}
+}
+
+const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
+	`credentials, region, domains, client_timeout, garbage_grace, disk_reserve, log`
+
+func TestMissingFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "no.yaml")
+	_, err := loadVolume(file)
+	if want := "read configuration: open " + file + ": no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestHugeFile(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "volume.yaml", strings.Repeat("#", maxConfigSize+1))
+	_, err := loadVolume(file)
+	if want := "read configuration: " + file + ": larger than 1048576 bytes"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestBadVolumeFiles(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"port: 3001\n":           "FILE: path is missing: name the directory that holds the volume",
+		"port: 3001\npath: ''\n": "FILE:2: path: is empty: want a directory",
+		"path: /x\n":             "FILE: port is missing: give port, or listen as host:port",
+		"port: 3001\npath: /x\nvolumes: [http://a:1]\n": `FILE:3: unknown field "volumes": known are port, listen, shutdown_timeout, path, cluster_secret, disk_reserve, scrub_rate, compact_rate, log`,
+	} {
+		file := writeFile(t, "volume.yaml", content)
+		_, err := loadVolume(file)
+		if err == nil || strings.ReplaceAll(err.Error(), file, "FILE") != want {
+			t.Errorf("%q: got %v, want %s", content, err, want)
+		}
+	}
+}
+
+func TestServerFile(t *testing.T) {
+	t.Parallel()
+	cfg, err := loadServer("")
+	if err != nil || cfg.address() != "127.0.0.1:3000" || cfg.Dirs[0] != "./data" {
+		t.Errorf("without a file: %+v, %v", cfg, err)
+	}
+	file := writeFile(t, "server.yaml", "port: 4000\ndirs: [/disk1, /disk2]\n")
+	if cfg, err = loadServer(file); err != nil || cfg.address() != ":4000" || len(cfg.Dirs) != 2 {
+		t.Errorf("with a file: %+v, %v", cfg, err)
+	}
+	if cfg, err = loadServer(writeFile(t, "server.yaml", "region: x\n")); err != nil || cfg.address() != "127.0.0.1:3000" {
+		t.Errorf("with a file that says little: %+v, %v", cfg, err)
+	}
+	cfg, err = serverSettings("127.0.0.1:5000", file, []string{"/disk3"})
+	if err != nil || cfg.address() != "127.0.0.1:5000" || cfg.Port != 0 || cfg.Dirs[0] != "/disk3" {
+		t.Errorf("the command line does not win: %+v, %v", cfg, err)
+	}
+}
+
+func TestByteSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]byteSize{
+		"0": 0, "4096": 4096, "4096B": 4096, "1KiB": 1 << 10, "1kB": 1000, "512MiB": 512 << 20, "10 GB": 10e9, "2TiB": 2 << 40,
+	} {
+		if got, err := parseByteSize(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "B", "GiB", "-1", "1.5GiB", "1 G", "1gib", "1 1", "99999999999", "9PiBPiB", "+1", "0x10"} {
+		if text == "99999999999" {
+			text += "PiB"
+		}
+		if got, err := parseByteSize(text); err == nil {
+			t.Errorf("%q: %d, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParseByteSize(f *testing.F) {
+	for _, text := range []string{"0", "4096", "512MiB", "10 GB", "18446744073709551615PiB"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		size, err := parseByteSize(text)
+		if err != nil {
+			return
+		}
+		if again, err := parseByteSize(size.String()); err != nil || again != size {
+			t.Errorf("%q is %d, written %q, read %d, %v", text, size, size, again, err)
+		}
+	})
+}
+
+// FuzzConfig looks for inputs that panic, and for errors that do not name the
+// file.
+func FuzzConfig(f *testing.F) {
+	for _, content := range []string{
+		"port: 3000\nvolumes:\n  - http://10.0.0.1:3001\n", "a: &a [*a]\n", "? {}\n: {}\n", "<<: {port: 1}\n", "---\n---\n",
+		"credentials: {access_key: a}\n", "log: &l {level: info}\n", "\ufeffport: 1\n", "- \n", "%YAML 1.1\n---\n",
+	} {
+		f.Add([]byte(content))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		cfg := defaultMaster()
+		doc := newDocument("f.yaml")
+		doc.decode(content, &cfg)
+		if len(doc.problems) == 0 {
+			cfg.checkAddress(doc)
+			cfg.checkVolumes(doc)
+			cfg.frontConfig.check(doc)
+		}
+		for _, err := range doc.problems {
+			if !strings.HasPrefix(err.Error(), "f.yaml:") {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,274 @@
+package compattests
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+const (
+	crewSize    = 8
+	keysEach    = 25
+	crewBucket  = "kv" // so that the native API reaches the same objects
+	journalMost = 400  // further keys of each writer, written once each
+)
+
+// crew are concurrent writers, each with keys of its own, and their memory of what was acknowledged.
+type crew struct {
+	d       *deployment
+	writers []*writer
+}
+
+// writer is one of them. While work runs, its goroutine owns it.
+type writer struct {
+	d       *deployment
+	s3      *s3.Client
+	web     *http.Client
+	choices *rand.Rand
+	number  int
+	writes  int              // made so far, acknowledged or not
+	known   map[string]value // acknowledged, or seen after a crash
+	maybe   map[string]value // the interrupted write of a key: it may hold or not
+	refused []error          // answers that blame the request, which no crash excuses
+	acks    int
+	cuts    int
+}
+
+func newCrew(t *testing.T, d *deployment, seed uint64) *crew {
+	c := &crew{d: d}
+	for i := range crewSize {
+		c.writers = append(c.writers, &writer{d: d, s3: d.sdk(t), web: d.httpClient(t, 4), choices: newRand(seed, uint64(i)+1), number: i,
+			known: map[string]value{}, maybe: map[string]value{}})
+	}
+	return c
+}
+
+// prepare makes the bucket, as the first native write does.
+func (c *crew) prepare(t *testing.T) {
+	t.Helper()
+	w := c.writers[0]
+	for _, err := range []error{w.d.nativePut(w.web, "first", nil), w.d.native(w.web, http.MethodDelete, "/delete/first", nil)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (c *crew) acknowledged() (n int) {
+	for _, w := range c.writers {
+		n += w.acks
+	}
+	return n
+}
+
+func (c *crew) interrupted() (n int) {
+	for _, w := range c.writers {
+		n += w.cuts
+	}
+	return n
+}
+
+// work lets all write until an error stops each, or stop is called. stop returns when all have ended.
+func (c *crew) work() (stop func()) {
+	var wg sync.WaitGroup
+	var over atomic.Bool
+	for _, w := range c.writers {
+		wg.Go(func() {
+			for !over.Load() {
+				if !w.step() {
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		over.Store(true)
+		wg.Wait()
+	}
+}
+
+// step makes one random write. It reports whether the store acknowledged it.
+func (w *writer) step() bool {
+	key := fmt.Sprintf("crew %d/%d", w.number, w.choices.IntN(keysEach))
+	if w.writes < journalMost && w.choices.IntN(3) == 0 {
+		key = fmt.Sprintf("journal %d/%d", w.number, w.writes)
+	}
+	w.writes++
+	next := value{write: w.writes}
+	var err error
+	switch dice := w.choices.IntN(100); {
+	case dice < 15:
+		next = value{}
+		err = w.remove(key)
+	case dice < 18:
+		next.size, next.parts = minPart+w.choices.IntN(1<<20), true
+		err = w.putParts(key, next.body(key))
+	default:
+		next.size = w.size()
+		err = w.put(key, next.body(key))
+	}
+	if err != nil {
+		if status := statusOf(err); status >= 400 && status < 500 {
+			w.refused = append(w.refused, fmt.Errorf("%s: %w", key, err))
+		}
+		w.maybe[key] = next
+		w.cuts++
+		return false
+	}
+	w.known[key] = next
+	w.acks++
+	return true
+}
+
+// size draws a size: mostly small, some that share a file, some with a file of their own.
+func (w *writer) size() int {
+	switch dice := w.choices.IntN(20); {
+	case dice == 0:
+		return 0
+	case dice < 14:
+		return w.choices.IntN(8 << 10)
+	case dice < 19:
+		return w.choices.IntN(200 << 10)
+	}
+	return 1<<20 + w.choices.IntN(1<<20)
+}
+
+// put and remove use the native API in half of the writers and S3 in the others.
+func (w *writer) put(key string, body []byte) error {
+	if w.number%2 == 0 {
+		return w.d.nativePut(w.web, escape(key), body)
+	}
+	_, err := w.s3.PutObject(context.Background(), &s3.PutObjectInput{Bucket: aws.String(crewBucket), Key: &key, Body: bytes.NewReader(body)})
+	return err
+}
+
+func (w *writer) remove(key string) error {
+	if w.number%2 == 0 {
+		err := w.d.native(w.web, http.MethodDelete, "/delete/"+escape(key), nil)
+		if statusOf(err) == http.StatusNotFound && w.known[key].write == 0 {
+			return nil // the native API says that there was nothing to delete, which is right
+		}
+		return err
+	}
+	_, err := w.s3.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: aws.String(crewBucket), Key: &key})
+	return err
+}
+
+// putParts writes a body as a multipart upload of two parts. Only the completion makes it an object.
+func (w *writer) putParts(key string, body []byte) error {
+	ctx, b := context.Background(), aws.String(crewBucket)
+	up, err := w.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: b, Key: &key})
+	if err != nil {
+		return err
+	}
+	var parts []types.CompletedPart
+	for i, piece := range [][]byte{body[:minPart], body[minPart:]} {
+		number := int32(i + 1)
+		out, err := w.s3.UploadPart(ctx, &s3.UploadPartInput{Bucket: b, Key: &key, UploadId: up.UploadId, PartNumber: &number, Body: bytes.NewReader(piece)})
+		if err != nil {
+			return err
+		}
+		parts = append(parts, types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
+	}
+	_, err = w.s3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: b, Key: &key, UploadId: up.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	return err
+}
+
+// check reads everything back and compares it with what was acknowledged; what was interrupted may hold or not, and is
+// known from then on. It compares the listing too.
+func (c *crew) check(t *testing.T) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, w := range c.writers {
+		wg.Go(func() {
+			keys := map[string]bool{}
+			for key := range w.known {
+				keys[key] = true
+			}
+			for key := range w.maybe {
+				keys[key] = true
+			}
+			for key := range keys {
+				w.checkKey(t, key)
+			}
+			clear(w.maybe)
+			for _, err := range w.refused {
+				t.Errorf("writer %d was refused: %v", w.number, err)
+			}
+		})
+	}
+	wg.Wait()
+	var want []string
+	for _, w := range c.writers {
+		for key, v := range w.known {
+			if v.write != 0 {
+				want = append(want, key)
+			}
+		}
+	}
+	slices.Sort(want)
+	if got := listAll(t, c.writers[0].s3, crewBucket); !slices.Equal(got, want) {
+		t.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want))
+	}
+}
+
+// checkKey compares one key with what it may hold.
+func (w *writer) checkKey(t *testing.T, key string) {
+	t.Helper()
+	candidates := []value{w.known[key]}
+	if v, ok := w.maybe[key]; ok {
+		candidates = append(candidates, v)
+	}
+	out, err := w.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(crewBucket), Key: &key})
+	var got []byte
+	switch {
+	case statusOf(err) == http.StatusNotFound:
+	case err != nil:
+		t.Errorf("%s: %v; it should hold %v", key, err, candidates)
+		return
+	default:
+		got, err = io.ReadAll(out.Body)
+		if err := errors.Join(err, out.Body.Close()); err != nil {
+			t.Errorf("%s: after %d bytes: %v; it should hold %v", key, len(got), err, candidates)
+			return
+		}
+	}
+	for _, v := range candidates {
+		if body := v.body(key); out == nil && v.write == 0 || out != nil && v.write != 0 && bytes.Equal(got, body) {
+			if out != nil && aws.ToString(out.ETag) != v.etag(body) {
+				t.Errorf("%s: ETag %s, want %s", key, aws.ToString(out.ETag), v.etag(body))
+			}
+			w.known[key] = v
+			return
+		}
+	}
+	if out == nil {
+		t.Errorf("%s: no object; it should hold %v", key, candidates)
+		return
+	}
+	t.Errorf("%s: %d bytes of SHA-256 %s; it should hold %v", key, len(got), sha(got), candidates)
+}
+
+// without returns what is in a and not in b, which is ordered; at most ten.
+func without(a, b []string) []string {
+	var d []string
+	for _, s := range a {
+		if _, found := slices.BinarySearch(b, s); !found && len(d) < 10 {
+			d = append(d, s)
+		}
+	}
+	return d
+}

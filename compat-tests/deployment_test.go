@@ -1,0 +1,248 @@
+package compattests
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	serverKind  = "server"  // one process, two directories
+	clusterKind = "cluster" // one master and three volume processes
+
+	region = "eu-test-1"
+	domain = "s3.tdkvs.test" // for virtual-host style; never looked up
+)
+
+// deployment is a store that runs, in one of the two ways.
+type deployment struct {
+	kind      string
+	dir       string // holds all of it
+	addr      string // host:port of the front
+	front     *process
+	volumes   []*process // of a cluster
+	dataDirs  []string   // the volumes' directories
+	accessKey string
+	secretKey string
+}
+
+// settings are what a test may want otherwise than usual.
+type settings struct {
+	garbageGrace  time.Duration // 0: the default
+	clusterSecret string        // of a cluster; "": one of its own
+}
+
+// eachDeployment runs a test against a fresh store of either kind.
+func eachDeployment(t *testing.T, test func(t *testing.T, d *deployment)) {
+	t.Helper()
+	t.Parallel()
+	for _, kind := range []string{serverKind, clusterKind} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, startDeployment(t, kind, settings{}))
+		})
+	}
+}
+
+// startDeployment starts a store and waits until it is ready. The test's cleanup stops it and checks its logs.
+func startDeployment(t *testing.T, kind string, s settings) *deployment {
+	t.Helper()
+	d := newDeployment(t, kind, s)
+	d.start(t)
+	return d
+}
+
+// newDeployment lays a store out without starting it.
+func newDeployment(t *testing.T, kind string, s settings) *deployment {
+	t.Helper()
+	d := &deployment{kind: kind, dir: t.TempDir(), accessKey: "AK" + randomHex(6), secretKey: randomHex(20)}
+	d.addr = freeAddress(t)
+	if kind == serverKind {
+		d.layOutServer(t, s)
+	} else {
+		d.layOutCluster(t, s)
+	}
+	t.Cleanup(func() {
+		d.stop(t)
+		for _, p := range d.processes() {
+			if p.running != nil {
+				p.checkLog(t)
+			}
+			if t.Failed() && p.running != nil {
+				t.Log(p.logTail())
+			}
+		}
+	})
+	return d
+}
+
+func (s settings) yaml() string {
+	if s.garbageGrace == 0 {
+		return ""
+	}
+	return fmt.Sprintf("garbage_grace: %v\n", s.garbageGrace)
+}
+
+func (d *deployment) layOutServer(t testing.TB, s settings) {
+	t.Helper()
+	config := d.writeFile(t, "server.yaml", fmt.Sprintf("region: %s\ndomains: [%s]\n%s", region, domain, s.yaml()))
+	d.dataDirs = []string{filepath.Join(d.dir, "disk1"), filepath.Join(d.dir, "disk2")}
+	d.front = &process{
+		name:    serverKind,
+		args:    []string{"server", "-config=" + config, "-listen", d.addr, d.dataDirs[0], d.dataDirs[1]},
+		env:     []string{"TDKVS_ACCESS_KEY=" + d.accessKey, "TDKVS_SECRET_KEY=" + d.secretKey},
+		logFile: filepath.Join(d.dir, "server.log"),
+	}
+}
+
+func (d *deployment) layOutCluster(t testing.TB, s settings) {
+	t.Helper()
+	secret := s.clusterSecret
+	if secret == "" {
+		secret = randomHex(16)
+	}
+	var urls strings.Builder
+	for i := 1; i <= 3; i++ {
+		name, addr := fmt.Sprintf("volume%d", i), freeAddress(t)
+		dir := filepath.Join(d.dir, name)
+		fmt.Fprintf(&urls, "  - http://%s\n", addr)
+		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n", addr, dir, secret))
+		d.dataDirs = append(d.dataDirs, dir)
+		d.volumes = append(d.volumes, &process{
+			name: name, args: []string{"volume", "-config=" + config}, logFile: filepath.Join(d.dir, name+".log"),
+		})
+	}
+	config := d.writeFile(t, "master.yaml", fmt.Sprintf(`listen: %s
+volumes:
+%sdata: %s
+cluster_secret: %s
+credentials:
+  access_key: %s
+  secret_key: %s
+region: %s
+domains:
+  - %s
+%s`, d.addr, urls.String(), filepath.Join(d.dir, "master"), secret, d.accessKey, d.secretKey, region, domain, s.yaml()))
+	d.front = &process{name: "master", args: []string{"master", "--config=" + config}, logFile: filepath.Join(d.dir, "master.log")}
+}
+
+func (d *deployment) writeFile(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// processes returns all processes, volumes first.
+func (d *deployment) processes() []*process {
+	return append(append([]*process{}, d.volumes...), d.front)
+}
+
+// start starts what does not run and waits until the store is ready. It returns the time that took.
+func (d *deployment) start(t testing.TB) time.Duration {
+	t.Helper()
+	binary(t) // not part of the time
+	began := time.Now()
+	for _, p := range d.processes() {
+		if !p.alive() {
+			p.start(t)
+		}
+	}
+	d.waitReady(t)
+	return time.Since(began)
+}
+
+// stop ends all processes in the orderly way, the front first.
+func (d *deployment) stop(t testing.TB) {
+	t.Helper()
+	d.front.stop(t)
+	for _, p := range d.volumes {
+		p.stop(t)
+	}
+}
+
+// waitReady waits until the front says that it can serve.
+func (d *deployment) waitReady(t testing.TB) {
+	t.Helper()
+	answer := ""
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, p := range d.processes() {
+			if !p.alive() {
+				t.Fatalf("%s ended instead of becoming ready\n%s", p.name, p.logTail())
+			}
+		}
+		ready, text := d.probe("/-/readyz")
+		if ready {
+			return
+		}
+		answer = text
+	}
+	t.Fatalf("not ready after a minute: %s\n%s", answer, d.front.logTail())
+}
+
+// probe asks one of the front's health addresses and reports whether it answered 200, and what it said.
+func (d *deployment) probe(path string) (bool, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url()+path, nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }() // read only
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return false, err.Error()
+	}
+	return resp.StatusCode == http.StatusOK, fmt.Sprintf("%s: %s", resp.Status, body)
+}
+
+// url is the endpoint, without a slash at its end.
+func (d *deployment) url() string { return "http://" + d.addr }
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, by its contract
+	return hex.EncodeToString(b)
+}
+
+// usedPorts keeps two tests of this run from taking the same port.
+var usedPorts sync.Map
+
+// freeAddress returns a loopback address that nobody listens on. Its port lies below those that the kernel gives to
+// outgoing connections, so it is still free when a process is started again.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		var b [2]byte
+		_, _ = rand.Read(b[:]) // never fails, by its contract
+		port := 12000 + (int(b[0])<<8|int(b[1]))%20000
+		if _, taken := usedPorts.LoadOrStore(port, true); taken {
+			continue
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		if l, err := net.Listen("tcp", addr); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return addr
+		}
+	}
+	t.Fatal("no free port found")
+	return ""
+}

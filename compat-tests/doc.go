@@ -1,0 +1,19 @@
+// Package compattests holds black-box tests of tdkvs. They build the binary, run it as somebody would (one process with
+// "tdkvs server", or a master and three volume processes from configuration files), and talk to it over the wire with
+// the clients that people use: the AWS and MinIO SDKs, the aws CLI, curl, s3cmd, rclone and restic. They import no other
+// package of this module, so nothing here can know more than a user does; a test checks that.
+//
+// Every client test runs against both deployments. A client that is not installed fails its test: install-tools.sh, in
+// this folder, installs them all on Debian.
+//
+// The default run is sized for CI. Environment variables make it long:
+//
+//	TDKVS_BINARY            test this binary instead of building one
+//	TDKVS_BUILD_RACE=1      build the binary with the race detector
+//	TDKVS_SEED              repeat the random choices of an earlier run, which printed its seed
+//	TDKVS_CRASH_ROUNDS      rounds of SIGKILL under writes, per deployment (default 5)
+//	TDKVS_RACE_ROUNDS       rounds of 32 writers on one key (default 20)
+//	TDKVS_FLIP_ROUNDS       bytes flipped in data files, per deployment (default 6)
+//	TDKVS_BIG_MIB           size of the big object (default 64)
+//	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
+package compattests

@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"tdkvs/s3api"
+	"tdkvs/s3api/sigv4"
+)
+
+// gateway serves all requests. Its fields are set once, by New.
+type gateway struct {
+	cfg      Config
+	routes   *mux.Router
+	verifier *sigv4.Verifier
+	health   healthCache
+}
+
+// New returns the handler of everything that comes in on the store's port.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.S3 == nil || cfg.Store == nil || cfg.Health == nil {
+		return nil, errors.New("gateway: Config needs S3, Store and Health")
+	}
+	g := &gateway{cfg: cfg.withDefaults()}
+	g.health.ask = g.cfg.Health
+	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret}
+	// Keys such as "a//b" and "../x" are real: paths are neither cleaned nor
+	// decoded before they are matched.
+	g.routes = mux.NewRouter().SkipClean(true).UseEncodedPath()
+	own := g.routes.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return !g.virtualHost(r.Host) }).Subrouter()
+	own.PathPrefix(getPrefix).Handler(g.native(getPrefix, "NativeGet", "GET, HEAD", g.get))
+	own.PathPrefix(setPrefix).Handler(g.native(setPrefix, "NativeSet", "PUT", g.set))
+	own.PathPrefix(deletePrefix).Handler(g.native(deletePrefix, "NativeDelete", "DELETE", g.delete))
+	own.Path("/-/healthz").Handler(g.page("Healthz", g.healthz))
+	own.Path("/-/readyz").Handler(g.page("Readyz", g.readyz))
+	g.routes.NotFoundHandler = g.cfg.S3
+	return g, nil
+}
+
+// virtualHost reports whether a host names a bucket below one of the domains:
+// there, "/get/x" is an object of that bucket like any other.
+func (g *gateway) virtualHost(host string) bool {
+	host = hostName(host)
+	below := false
+	for _, d := range g.cfg.Domains {
+		d = strings.ToLower(strings.Trim(d, "."))
+		if host == d {
+			return false
+		}
+		below = below || strings.HasSuffix(host, "."+d)
+	}
+	return below
+}
+
+// hostName is the Host header without port and final dot, in lower case.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// ServeHTTP serves one request, whatever becomes of it, and logs it.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	id := newRequestID()
+	w.Header().Set("Server", "tdkvs")
+	w.Header().Set("X-Amz-Request-Id", id)
+	w.Header()[hostIDHeader] = []string{g.cfg.HostID}
+
+	ctx, info := s3api.WithRequestInfo(r.Context())
+	out := newWriter(w, g.cfg.Timeout)
+	out.info = info
+	in := newBody(w, r.Body, g.cfg.Timeout)
+	received := r // as it came, for the log: handlers change theirs
+	r = r.WithContext(ctx)
+	if in != nil {
+		r.Body = in
+	}
+	defer func() {
+		v := recover()
+		aborted := g.recovered(out, id, info, v)
+		out.finish()
+		if in != nil {
+			in.finish()
+		}
+		g.record(received, out, in, info, id, time.Since(start))
+		if aborted {
+			panic(http.ErrAbortHandler) // the server breaks the connection
+		}
+	}()
+	if g.cfg.Credentials == nil && !public(r) {
+		if err := g.protect(r); err != nil {
+			g.refuse(out, r, info, err)
+			return
+		}
+	}
+	g.routes.ServeHTTP(out, r)
+}
+
+// hostIDHeader is spelled as the S3 handler spells it, so that its own replaces
+// the gateway's instead of joining it.
+const hostIDHeader = "x-amz-id-2"
+
+// recovered deals with what a handler panicked with, if it did, and reports
+// whether the connection must be broken.
+func (g *gateway) recovered(out *writer, id string, info *s3api.RequestInfo, v any) (abort bool) {
+	if v == nil {
+		return false
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
+	}
+	info.Err = fmt.Errorf("panic: %v", v)
+	g.cfg.Logger.Error("panic", slog.String("request_id", id), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+	if out.status != 0 {
+		return true // something was sent: only a broken connection tells the truth
+	}
+	writeText(out, http.StatusInternalServerError, internalText+id, nil)
+	return false
+}
+
+// newRequestID makes an id as S3's look: 16 hexadecimal digits.
+func newRequestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, by its contract
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"tdkvs/master"
+	"tdkvs/master/meta"
+	"tdkvs/s3api"
+)
+
+// healthz says that the process is up.
+func (g *gateway) healthz(w http.ResponseWriter, r *http.Request, _ *s3api.RequestInfo) error {
+	if err := checkMethod(r, "GET, HEAD"); err != nil {
+		return err
+	}
+	writeText(w, http.StatusOK, "ok", nil)
+	return nil
+}
+
+// readiness is the answer of readyz.
+type readiness struct {
+	Ready    bool              `json:"ready"`
+	Metadata metadataReadiness `json:"metadata"`
+	Volumes  []volumeReadiness `json:"volumes"`
+}
+
+type metadataReadiness struct {
+	State string `json:"state"` // ok or failed
+	Error string `json:"error,omitempty"`
+}
+
+// volumeReadiness is the state of one volume. Name and error tell of the inside
+// of the store, so only clients on its own machine see them.
+type volumeReadiness struct {
+	Number meta.VolumeID `json:"number"`
+	UUID   string        `json:"uuid"`
+	State  string        `json:"state"` // ok, full, read-only or unreachable
+	Name   string        `json:"name,omitempty"`
+	Error  string        `json:"error,omitempty"`
+}
+
+// readyz says whether the store can serve everything it holds: 200 when the
+// metadata is open and every volume reachable, else 503; in JSON.
+func (g *gateway) readyz(w http.ResponseWriter, r *http.Request, info *s3api.RequestInfo) error {
+	if err := checkMethod(r, "GET, HEAD"); err != nil {
+		return err
+	}
+	out := readinessOf(g.health.get(r.Context()), loopback(r.RemoteAddr))
+	b, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	status := http.StatusOK
+	if !out.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	info.Status = status
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // the client is gone when this fails
+	return nil
+}
+
+func readinessOf(h master.Health, detailed bool) readiness {
+	out := readiness{Ready: h.Ready, Metadata: metadataReadiness{State: "ok"}, Volumes: []volumeReadiness{}}
+	if h.Metadata != "" {
+		out.Metadata.State = "failed"
+		if detailed {
+			out.Metadata.Error = h.Metadata
+		}
+	}
+	for _, v := range h.Volumes {
+		state := volumeReadiness{Number: v.Number, UUID: v.UUID, State: "ok"}
+		detail := v.Error
+		switch {
+		case v.Error != "":
+			state.State = "unreachable"
+		case v.Status.ReadOnly != "":
+			state.State, detail = "read-only", v.Status.ReadOnly
+		case v.Status.Full:
+			state.State = "full"
+		}
+		if detailed {
+			state.Name, state.Error = v.Name, detail
+		}
+		out.Volumes = append(out.Volumes, state)
+	}
+	return out
+}
+
+// healthCache asks for the store's health at most once in a while, however many
+// ask it: anybody may.
+type healthCache struct {
+	ask func(ctx context.Context) master.Health
+
+	mu   sync.Mutex // one question at a time; guards the fields below
+	at   time.Time
+	last master.Health
+}
+
+const (
+	healthMaxAge  = 500 * time.Millisecond
+	healthTimeout = 5 * time.Second
+)
+
+func (c *healthCache) get(ctx context.Context) master.Health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) > healthMaxAge {
+		// The answer is everybody's: it must not depend on who asked first.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
+		defer cancel()
+		c.last = c.ask(ctx)
+		c.at = time.Now()
+	}
+	return c.last
+}

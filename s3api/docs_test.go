@@ -1,0 +1,101 @@
+package s3api
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the compatibility page")
+
+// TestCompatibilityPage keeps docs/s3-compatibility.md in step with the table.
+// "go test ./s3api -run CompatibilityPage -update" writes it.
+func TestCompatibilityPage(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join("..", "docs", "s3-compatibility.md")
+	want := compatibilityPage()
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the table says; run: go test ./s3api -run CompatibilityPage -update", page)
+	}
+}
+
+const pageHead = `# S3 compatibility
+
+<!-- Generated from the operation table in s3api/ops.go: go test ./s3api -run CompatibilityPage -update -->
+
+Every operation of the S3 API, and what this store makes of it. An operation that is not implemented answers
+` + "`501 NotImplemented`" + ` in S3's XML; it never falls through to another. The permission is the IAM action that the operation
+asks for; where a version is named, it is the one after the slash.
+
+Implemented: %d of %d.
+
+## General
+
+- Path-style and, for configured domains, virtual-host style addresses. A key is the path behind the bucket,
+  percent-decoded, byte for byte: ` + "`a//b`, `../x` and `.`" + ` are keys, ` + "`+`" + ` is a plus. Keys are UTF-8 of at most 1,024 bytes.
+- Signature Version 4 in header or query, with hashed, unsigned and chunked payloads and trailers.
+- Checksums CRC32, CRC32C, CRC64NVME, SHA1 and SHA256, and Content-MD5, are verified before anything is stored. Without
+  one, CRC64NVME is computed and kept, as on AWS.
+- Conditional writes: ` + "`If-None-Match: *` and `If-Match`" + ` with one ETag, on PutObject, CopyObject and CompleteMultipartUpload.
+- ` + "`encoding-type=url`" + ` writes a space as ` + "`%%20`" + `, which every decoder reads, where AWS writes ` + "`+`" + `.
+- Long copies and completions keep their connection awake with white space, and may report an error within a 200, as on AWS.
+- Buckets are unversioned. The version id ` + "`null`" + ` names the one version that there is; any other is ` + "`InvalidArgument`" + `.
+- Server-side encryption, object lock and grants to others are refused, not ignored. Canned ACLs and storage classes are
+  accepted; objects are private and stored alike.
+- An upload whose length is not announced, in HTTP chunks, is taken; AWS refuses it.
+- A full disk is ` + "`507 InsufficientStorage`" + `.
+
+## Operations
+
+| operation | method | selected by | status | permission | notes |
+| --- | --- | --- | --- | --- | --- |
+`
+
+// compatibilityPage writes the page.
+func compatibilityPage() string {
+	ops := operations()
+	slices.SortFunc(ops, func(a, b operation) int { return cmp.Compare(a.name, b.name) })
+	done := 0
+	var rows strings.Builder
+	for _, op := range ops {
+		status := "not implemented"
+		if op.handle != nil {
+			done++
+			status = fmt.Sprintf("implemented, %d", cmp.Or(op.status, http.StatusOK))
+		}
+		permission := "`" + op.permission + "`"
+		if op.versionPermission != "" {
+			permission += " / `" + op.versionPermission + "`"
+		}
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %s |\n", op.name, op.method, selectedBy(op), status, permission, op.note)
+	}
+	return fmt.Sprintf(pageHead, done, len(ops)) + rows.String()
+}
+
+// selectedBy writes path and conditions of a row.
+func selectedBy(op operation) string {
+	s := [...]string{"/", "/bucket", "/bucket/key"}[op.scope]
+	if len(op.query) > 0 {
+		s += "?" + strings.ReplaceAll(strings.Join(op.query, "&"), "|", "&")
+	}
+	s = "`" + s + "`"
+	for _, h := range op.header {
+		s += ", `" + strings.Replace(strings.ToLower(h), "=", ": ", 1) + "`"
+	}
+	return s
+}
