@@ -6,6 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
 
 # Go may be installed without being on PATH, as on a fresh machine.
 export PATH := $(PATH):/usr/local/go/bin

@@ -144,8 +144,8 @@ func TestReaderAboutToPin(t *testing.T) {
 	collected := make(chan error)
 	go func() { collected <- s.CollectGarbage(bg) }()
 	select {
-	case <-collected:
-		t.Error("collected while a reader was about to pin")
+	case err := <-collected:
+		t.Errorf("collected while a reader was about to pin: %v", err)
 	case <-time.After(50 * time.Millisecond): // the worker has come to wait, or will
 		close(release)
 		if err := <-collected; err != nil {

@@ -20,12 +20,9 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/master/metadb/memdb"
-	"tdkvs/s3api"
 	"tdkvs/volume"
 	"tdkvs/volume/volumetest"
 )
-
-var _ s3api.Backend = (*master.Engine)(nil)
 
 const bucket = "photos"
 

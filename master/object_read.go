@@ -68,18 +68,13 @@ type rangeReader struct {
 	want    int64                // bytes still to come from blob
 }
 
-// seek finds the extent that holds offset.
+// seek loads the extents up to the one that holds offset; openNext skips those
+// before it.
 func (x *rangeReader) seek(offset int64) error {
 	o := x.pin.object
 	x.extents, x.skip = o.Extents, offset
 	if o.Manifest != "" {
-		if err := x.seekManifest(offset); err != nil {
-			return err
-		}
-	}
-	for len(x.extents) > 0 && x.skip >= x.extents[0].Size {
-		x.skip -= x.extents[0].Size
-		x.extents = x.extents[1:]
+		return x.seekManifest(offset)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (h *handler) authenticate(ctx context.Context, req *Request) error {
 		}
 		return h.hoist(req)
 	}
-	res, err := h.verifier.Verify(req.http)
+	res, err := h.verify(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,18 @@ func (h *handler) authenticate(ctx context.Context, req *Request) error {
 	req.Identity = c.Identity
 	req.Identity.AccessKey = res.AccessKey
 	return h.hoist(req)
+}
+
+// verify checks the signature of a request.
+func (h *handler) verify(ctx context.Context, req *Request) (*sigv4.Result, error) {
+	if !req.presignedV2() {
+		return h.verifier.Verify(req.http)
+	}
+	res, err := h.verifyV2(ctx, req)
+	if err == nil {
+		contentTypeV2(req.http, req.query)
+	}
+	return res, err
 }
 
 // hoist moves the headers that a presigned URL carries in its query back to

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,13 +149,13 @@ func TestCopySourceTooLarge(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.bucket("bkt")
-	shut := false
+	shut := new(atomic.Bool)
 	s.hooks.openObject = func(context.Context, string, string, string) (s3api.ObjectReader, error) {
-		return brokenReader{obj: meta.Object{Size: 5<<30 + 1, Digests: meta.Digests{ETag: "e"}}, shut: &shut}, nil
+		return brokenReader{obj: meta.Object{Size: 5<<30 + 1, Digests: meta.Digests{ETag: "e"}}, shut: shut}, nil
 	}
 	s.put("/bkt/dst", "", "x-amz-copy-source", "/bkt/key").wantError(400, "InvalidRequest",
 		"The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
-	if !shut {
+	if !shut.Load() {
 		t.Error("the source stays open")
 	}
 }

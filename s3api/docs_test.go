@@ -48,7 +48,8 @@ Implemented: %d of %d.
 
 - Path-style and, for configured domains, virtual-host style addresses. A key is the path behind the bucket,
   percent-decoded, byte for byte: ` + "`a//b`, `../x` and `.`" + ` are keys, ` + "`+`" + ` is a plus. Keys are UTF-8 of at most 1,024 bytes.
-- Signature Version 4 in header or query, with hashed, unsigned and chunked payloads and trailers.
+- Signature Version 4 in header or query, with hashed, unsigned and chunked payloads and trailers. Presigned URLs of
+  Version 2 are taken as well, because the aws CLI and boto3 still make them for us-east-1; requests signed so are not.
 - Checksums CRC32, CRC32C, CRC64NVME, SHA1 and SHA256, and Content-MD5, are verified before anything is stored. Without
   one, CRC64NVME is computed and kept, as on AWS.
 - Conditional writes: ` + "`If-None-Match: *` and `If-Match`" + ` with one ETag, on PutObject, CopyObject and CompleteMultipartUpload.

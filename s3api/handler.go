@@ -136,7 +136,7 @@ func (h *handler) match(req *Request) error {
 	if err != nil {
 		return err
 	}
-	req.Bucket, req.Key = t.bucket, t.key
+	req.Bucket, req.Key, req.virtual = t.bucket, t.key, t.virtual
 	if hr.URL.RawQuery != "" {
 		if req.query, err = url.ParseQuery(hr.URL.RawQuery); err != nil {
 			return s3err.Of(s3err.InvalidURI).Wrap(err)

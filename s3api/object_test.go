@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -470,11 +471,11 @@ func (w *watched) Read(b []byte) (int, error) { w.read = true; return w.Reader.R
 type brokenReader struct {
 	obj  meta.Object
 	good int
-	shut *bool
+	shut *atomic.Bool
 }
 
 func (b brokenReader) Object() meta.Object { return b.obj }
-func (b brokenReader) Close() error        { *b.shut = true; return nil }
+func (b brokenReader) Close() error        { b.shut.Store(true); return nil }
 func (b brokenReader) Range(context.Context, int64, int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", b.good)), failing{})), nil
 }
@@ -488,10 +489,10 @@ func (failing) Read([]byte) (int, error) {
 func TestBadBytesBreakTheConnection(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	shut := false
+	shut := new(atomic.Bool)
 	obj := meta.Object{Bucket: "bkt", Key: "key", Size: 1 << 20, Modified: time.Now(), Digests: meta.Digests{ETag: "e"}}
 	s.hooks.openObject = func(context.Context, string, string, string) (s3api.ObjectReader, error) {
-		return brokenReader{obj, 700 << 10, &shut}, nil
+		return brokenReader{obj, 700 << 10, shut}, nil
 	}
 	resp, err := s.client.Do(s.new(request{method: "GET", path: "/bkt/key"}))
 	if err != nil {
@@ -504,12 +505,12 @@ func TestBadBytesBreakTheConnection(t *testing.T) {
 	}
 	// Before the first byte there is still time to say so.
 	s.hooks.openObject = func(context.Context, string, string, string) (s3api.ObjectReader, error) {
-		return brokenReader{obj, 0, &shut}, nil
+		return brokenReader{obj, 0, shut}, nil
 	}
-	shut = false
+	shut.Store(false)
 	s.get("/bkt/key").wantError(500, "InternalError", "We encountered an internal error. Please try again.")
-	if info := s.lastInfo(); info.ErrorCode != "InternalError" || !strings.Contains(info.Err.Error(), "bad block") || !shut {
-		t.Errorf("info is %+v, closed %v", info, shut)
+	if info := s.lastInfo(); info.ErrorCode != "InternalError" || !strings.Contains(info.Err.Error(), "bad block") || !shut.Load() {
+		t.Errorf("info is %+v, closed %v", info, shut.Load())
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 
 // target is what host and path of a request name.
 type target struct {
-	scope  scope
-	bucket string
-	key    string
+	scope   scope
+	bucket  string
+	key     string
+	virtual bool // the host names the bucket
 }
 
 // parseTarget reads a request's host and escaped path, path-style or, for a host
@@ -46,12 +47,12 @@ func parseTarget(host, path string, domains []string) (target, error) {
 	case !possibleBucketName(bucket):
 		return target{}, s3err.Of(s3err.InvalidBucketName).With("BucketName", bucket)
 	case key == "":
-		return target{scope: scopeBucket, bucket: bucket}, nil
+		return target{scope: scopeBucket, bucket: bucket, virtual: virtual}, nil
 	}
 	if err := checkKey(key); err != nil {
 		return target{}, err
 	}
-	return target{scope: scopeObject, bucket: bucket, key: key}, nil
+	return target{scope: scopeObject, bucket: bucket, key: key, virtual: virtual}, nil
 }
 
 // virtualBucket returns the bucket that host names under the longest of the

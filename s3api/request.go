@@ -26,6 +26,8 @@ type Request struct {
 	auth  *sigv4.Result
 	id    string
 	host  string // for the Location of an object
+
+	virtual bool // the host names the bucket
 }
 
 // header returns a request header; name is in canonical form.

@@ -21,6 +21,7 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb/memdb"
 	"tdkvs/s3api"
+	"tdkvs/s3api/checksum"
 	"tdkvs/s3api/sigv4"
 	"tdkvs/volume/volumetest"
 )
@@ -46,8 +47,10 @@ type server struct {
 	client *http.Client
 	cfg    s3api.Config
 
-	mu   sync.Mutex // owns info
-	info s3api.RequestInfo
+	mu     sync.Mutex // owns what follows
+	idle   *sync.Cond // active may have become zero
+	active int        // requests being served
+	info   s3api.RequestInfo
 }
 
 // hooks is a backend whose methods a test may replace.
@@ -142,6 +145,7 @@ func newTLSServer(t *testing.T) *server {
 func makeServer(t *testing.T, options ...func(*s3api.Config)) *server {
 	t.Helper()
 	s := &server{t: t, blobs: volumetest.NewMem()}
+	s.idle = sync.NewCond(&s.mu)
 	quiet := slog.New(slog.DiscardHandler)
 	db := memdb.New()
 	engine, err := master.Open(t.Context(), master.Config{
@@ -161,9 +165,14 @@ func makeServer(t *testing.T, options ...func(*s3api.Config)) *server {
 	handler := s3api.NewHandler(s.cfg)
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, info := s3api.WithRequestInfo(r.Context())
+		s.mu.Lock()
+		s.active++
+		s.mu.Unlock()
 		defer func() {
 			s.mu.Lock()
 			s.info = *info
+			s.active--
+			s.idle.Broadcast()
 			s.mu.Unlock()
 		}()
 		handler.ServeHTTP(w, r.WithContext(ctx))
@@ -196,6 +205,9 @@ func lookup(_ context.Context, key string) (s3api.Credential, error) {
 func (s *server) lastInfo() s3api.RequestInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.active > 0 {
+		s.idle.Wait()
+	}
 	return s.info
 }
 
@@ -426,3 +438,13 @@ func (r *result) texts(name string) []string {
 
 // keyPath escapes a bucket and key for a request line.
 func keyPath(bucket, key string) string { return "/" + bucket + "/" + url.PathEscape(key) }
+
+func bucketOf(name string) meta.Bucket { return meta.Bucket{Name: name, Owner: owner, Region: region} }
+
+func putOf(bucket, key string, size int64) meta.PutRequest {
+	return meta.PutRequest{Bucket: bucket, Key: key, Owner: owner, Size: size}
+}
+
+func payloadOf(s string) meta.Payload {
+	return checksum.NewPayload(strings.NewReader(s), checksum.Config{Size: int64(len(s))})
+}

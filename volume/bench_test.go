@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,5 +109,46 @@ func BenchmarkGet(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkOpen opens a store of many blobs of 1 KiB and reports the memory
+// that stays in use per blob; TDKVS_BENCH_BLOBS in the environment sets how many.
+func BenchmarkOpen(b *testing.B) {
+	blobs := 100_000
+	if n, err := strconv.Atoi(os.Getenv("TDKVS_BENCH_BLOBS")); err == nil {
+		blobs = n
+	}
+	cfg := volume.Config{FS: vfs.OS(), Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler), Reserve: -1}
+	s, err := volume.Open(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const batch = 1000
+	data := make([]byte, 1<<10)
+	for n := 0; n < blobs; n += batch {
+		ids, payloads := make([]volume.BlobID, batch), make([][]byte, batch)
+		for i := range batch {
+			ids[i], payloads[i] = benchID(uint64(n+i+1)), data
+		}
+		if err := s.PutBatch(ids, payloads, func(volume.BlobID) []byte { return data[:200] }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	closeStore(b, s)
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s, err := volume.Open(cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(blobs), "heap-B/blob")
+		closeStore(b, s)
+		b.StartTimer()
 	}
 }

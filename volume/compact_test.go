@@ -177,20 +177,9 @@ func TestInterruptedCompaction(t *testing.T) {
 	mustDelete(t, s, 9) // its copy is deleted; the old record still lies in the first segment
 	mustSeal(t, s)
 	closeStore(t, s)
-	// Compact all but the first segment, in whatever order, with restarts.
-	keepFirst := vfs.NewFaulty(disk, vfs.Plan{})
-	cfg = small(keepFirst)
-	cfg.CompactRatio = 0.01
-	for range 5 {
-		keepFirst.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpRemove, Match: "00000001.seg", Times: -1, Fault: vfs.Fault{Err: errors.New("not this one")}}}})
-		s = open(t, cfg)
-		for {
-			if more, err := s.CompactNext(t.Context()); err != nil || !more {
-				break
-			}
-		}
-		closeStore(t, s)
-		s = open(t, small(disk.CrashClone()))
+	s = open(t, small(disk))
+	compactAll(t, s)
+	for _, reopened := range []bool{false, true} {
 		for n := range 10 {
 			id, data := blob(n, 1000)
 			if n < 5 || n == 9 {
@@ -200,15 +189,120 @@ func TestInterruptedCompaction(t *testing.T) {
 			}
 		}
 		checkStore(t, s)
-		closeStore(t, s)
+		if !reopened {
+			closeStore(t, s)
+			s = open(t, small(disk))
+		}
 	}
-	keepFirst.SetPlan(vfs.Plan{})
-	s = open(t, cfg)
-	compactAll(t, s)
-	if names := segmentNames(t, disk); len(names) != 1 {
-		t.Errorf("segments left: %v, want one", names)
+	if names := segmentNames(t, disk); len(names) > 2 {
+		t.Errorf("segments left: %v", names)
 	}
 	closeStore(t, s)
+}
+
+// TestDamagedSegmentStaysDead has compaction meet damage after it has copied
+// blobs. Their old records stay in the damaged segment for good, so whatever is
+// deleted later must stay dead through every further compaction and restart.
+func TestDamagedSegmentStaysDead(t *testing.T) {
+	t.Parallel()
+	const blobs, size, hit = 70, 3000, 65
+	for _, restarts := range []bool{false, true} {
+		disk := vfs.NewMem()
+		s := open(t, small(disk))
+		restart := func() {
+			if restarts {
+				closeStore(t, s)
+				s = open(t, small(disk))
+			}
+		}
+		var odd, even []int
+		for n := range blobs {
+			mustPut2(t, s, n, size)
+			if n%2 == 1 {
+				odd = append(odd, n)
+			} else {
+				even = append(even, n)
+			}
+		}
+		mustSeal(t, s)
+		mustDelete(t, s, even...)
+		_, hitData := blob(hit, size)
+		edit(t, disk, segmentPath(segment1), func(b []byte) []byte {
+			b[bytes.Index(b, hitData)+10] ^= 1
+			return b
+		})
+		if _, err := s.CompactNext(t.Context()); !errors.Is(err, volume.ErrCorrupt) {
+			t.Fatalf("compaction: %v, want ErrCorrupt", err)
+		}
+		mustSeal(t, s)
+		restart()
+		mustDelete(t, s, odd[:20]...) // copies, all of them
+		mustSeal(t, s)
+		for range 3 {
+			restart()
+			// A restart forgets that the segment is damaged until compaction
+			// meets the damage again.
+			if _, err := s.CompactNext(t.Context()); err != nil && !errors.Is(err, volume.ErrCorrupt) {
+				t.Fatal(err)
+			}
+			compactAll(t, s)
+			mustSeal(t, s)
+		}
+		closeStore(t, s)
+		s = open(t, small(disk))
+		for n := range blobs {
+			id, data := blob(n, size)
+			switch {
+			case n%2 == 0 || n <= odd[19]:
+				expectGone(t, s, id)
+			case n != hit:
+				expect(t, s, id, data)
+			}
+		}
+		if _, err := disk.Stat(segmentPath(segment1)); err != nil {
+			t.Errorf("the damaged segment is gone: %v", err)
+		}
+		closeStore(t, s)
+	}
+}
+
+// TestRemovalsInOrder compacts a segment and then the one with its tombstones
+// away. No power cut may undo the first removal and leave the second.
+func TestRemovalsInOrder(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	rng := rand.New(rand.NewPCG(5, 5))
+	var crashes []*vfs.Mem
+	faulty := vfs.NewFaulty(disk, vfs.Plan{})
+	s := open(t, small(faulty))
+	for n := range 4 {
+		mustPut2(t, s, n, 100)
+	}
+	mustSeal(t, s)
+	mustDelete(t, s, 0, 1, 2, 3)
+	mustSeal(t, s)
+	faulty.SetPlan(vfs.Plan{Hook: func(vfs.Call) *vfs.Fault {
+		for range 8 {
+			crashes = append(crashes, disk.CrashCloneRand(rng))
+		}
+		return nil
+	}})
+	if n := compactAll(t, s); n != 2 {
+		t.Fatalf("compacted %d segments, want 2", n)
+	}
+	mustPut2(t, s, 9, 10)
+	closeStore(t, s)
+	for i, crash := range crashes {
+		s := open(t, small(crash))
+		for n := range 4 {
+			id, _ := blob(n, 0)
+			expectGone(t, s, id)
+		}
+		closeStore(t, s)
+		if t.Failed() {
+			t.Fatalf("crash %d of %d", i, len(crashes))
+		}
+	}
 }
 
 // TestDeleteMeetsCopy deletes a blob in the very batch that would move it.

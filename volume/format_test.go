@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -362,4 +363,41 @@ func TestBuffers(t *testing.T) {
 		t.Errorf("grown to %d bytes that begin with %q", len(b.b), b.b[:3])
 	}
 	p.put(nil)
+}
+
+// TestTable compares the hash table with a map, with ids that collide and ids
+// that do not, through growing and shrinking.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	for _, spread := range []int{16, 1000, 50_000} {
+		rng := rand.New(rand.NewPCG(uint64(spread), 1))
+		var tab table
+		want := map[BlobID]entry{}
+		for step := range 40_000 {
+			id := BlobID{14: byte(rng.IntN(spread) >> 8), 15: byte(rng.IntN(spread)), 0: 1}
+			// Fill at first, then empty again.
+			if rng.IntN(40_000) > step {
+				e := entry{seg: uint32(step + 1)}
+				tab.put(id, e)
+				want[id] = e
+			} else {
+				tab.remove(id)
+				delete(want, id)
+			}
+			if got, ok := tab.get(id); ok != (want[id] != entry{}) || got != want[id] && ok {
+				t.Fatalf("step %d: %+v, %v; want %+v", step, got, ok, want[id])
+			}
+			if step%1000 != 0 {
+				continue
+			}
+			for id, e := range want {
+				if got, ok := tab.get(id); !ok || got != e {
+					t.Fatalf("step %d, %s: %+v, %v; want %+v", step, id, got, ok, e)
+				}
+			}
+			if tab.used != len(want) {
+				t.Fatalf("step %d: %d entries, want %d", step, tab.used, len(want))
+			}
+		}
+	}
 }

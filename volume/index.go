@@ -55,7 +55,7 @@ type index struct {
 
 type shard struct {
 	mu      sync.RWMutex
-	entries map[BlobID]entry
+	entries table
 }
 
 func (x *index) shard(id BlobID) *shard { return &x.shards[id[0]] }
@@ -66,13 +66,10 @@ func (x *index) reserve(id BlobID) bool {
 	sh := x.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, taken := sh.entries[id]; taken {
+	if _, taken := sh.entries.get(id); taken {
 		return false
 	}
-	if sh.entries == nil {
-		sh.entries = make(map[BlobID]entry)
-	}
-	sh.entries[id] = entry{seg: pendingSegment}
+	sh.entries.put(id, entry{seg: pendingSegment})
 	return true
 }
 
@@ -81,8 +78,8 @@ func (x *index) release(id BlobID) {
 	sh := x.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[id].seg == pendingSegment {
-		delete(sh.entries, id)
+	if e, ok := sh.entries.get(id); ok && e.seg == pendingSegment {
+		sh.entries.remove(id)
 	}
 }
 
@@ -91,7 +88,7 @@ func (x *index) get(id BlobID) (entry, bool) {
 	sh := x.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	e, ok := sh.entries[id]
+	e, ok := sh.entries.get(id)
 	return e, ok && e.seg != pendingSegment
 }
 
@@ -101,12 +98,9 @@ func (x *index) set(id BlobID, e entry) (old entry, replaced bool) {
 	sh := x.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries == nil {
-		sh.entries = make(map[BlobID]entry)
-	}
-	old, replaced = sh.entries[id]
+	old, replaced = sh.entries.get(id)
 	replaced = replaced && old.seg != pendingSegment
-	sh.entries[id] = e
+	sh.entries.put(id, e)
 	if replaced {
 		x.count(-1, -old.size())
 	}
@@ -119,10 +113,10 @@ func (x *index) move(id BlobID, from, to entry) bool {
 	sh := x.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[id] != from {
+	if e, ok := sh.entries.get(id); !ok || e != from {
 		return false
 	}
-	sh.entries[id] = to
+	sh.entries.put(id, to)
 	return true
 }
 
@@ -131,10 +125,10 @@ func (x *index) remove(id BlobID, e entry) bool {
 	sh := x.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if old, ok := sh.entries[id]; !ok || old != e {
+	if old, ok := sh.entries.get(id); !ok || old != e {
 		return false
 	}
-	delete(sh.entries, id)
+	sh.entries.remove(id)
 	x.count(-1, -e.size())
 	return true
 }
@@ -157,20 +151,22 @@ func (sh *shard) list(after BlobID, limit int) []Info {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	keep := limit
-	if keep < len(sh.entries) { // room to gather in, so that sorting is rare
-		keep = min(2*limit+64, len(sh.entries))
+	if keep < sh.entries.used { // room to gather in, so that sorting is rare
+		keep = min(2*limit+64, sh.entries.used)
 	}
-	found := make([]Info, 0, min(keep, len(sh.entries)))
+	found := make([]Info, 0, min(keep, sh.entries.used))
 	bound, bounded := BlobID{}, false
-	for id, e := range sh.entries {
-		if e.seg == pendingSegment || bytes.Compare(id[:], after[:]) <= 0 || bounded && bytes.Compare(id[:], bound[:]) > 0 {
+	for i := range sh.entries.slots {
+		// Free slots have the zero id, which is above none.
+		s := &sh.entries.slots[i]
+		if bytes.Compare(s.id[:], after[:]) <= 0 || s.seg == pendingSegment || bounded && bytes.Compare(s.id[:], bound[:]) > 0 {
 			continue
 		}
 		if len(found) == keep && keep > limit {
 			found = lowest(found, limit)
 			bound, bounded = found[limit-1].ID, true
 		}
-		found = append(found, e.info(id))
+		found = append(found, s.info(s.id))
 	}
 	return lowest(found, limit)
 }

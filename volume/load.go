@@ -124,10 +124,11 @@ func (s *Store) quarantineHeader(g *segment) {
 func (s *Store) loadRows(g *segment, rows []byte) {
 	for ; len(rows) > 0; rows = rows[rowLen:] {
 		h := parseRow(rows, g.num)
-		switch h.kind {
-		case kindBlob:
+		switch {
+		case h.id == (BlobID{}): // a mark: no blob has this id
+		case h.kind == kindBlob:
 			s.loadBlob(g, &h)
-		case kindTombstone:
+		case h.kind == kindTombstone:
 			s.loadTombstone(g, &h)
 		}
 	}

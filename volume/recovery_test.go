@@ -143,7 +143,9 @@ func TestStaleRecordStaysAway(t *testing.T) {
 	first, firstData := blob(1, 200)
 	stale, staleData := blob(2, 200)
 	fresh, freshData := blob(3, 200)
+	kept, keptData := blob(4, 50)
 	disk := crashed(t, func(s *volume.Store) {
+		mustPut(t, s, kept, keptData)
 		if err := s.PutBatch([]volume.BlobID{first, stale}, [][]byte{firstData, staleData}, descriptorOf); err != nil {
 			t.Fatal(err)
 		}
@@ -165,6 +167,7 @@ func TestStaleRecordStaysAway(t *testing.T) {
 	mustPut(t, s, fresh, freshData)
 	// Not closed: a crash again, with the log as it is.
 	s = open(t, small(disk.CrashClone()))
+	expect(t, s, kept, keptData)
 	expect(t, s, fresh, freshData)
 	expectGone(t, s, stale)
 	checkStore(t, s)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,11 +12,7 @@ import (
 
 // listen opens the listener of a process.
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return listener, nil
+	return new(net.ListenConfig).Listen(ctx, "tcp", address) // its errors say what was tried
 }
 
 // serveHTTP returns the component that serves on a listener, which it closes.

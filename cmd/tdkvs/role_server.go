@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tdkvs/master"
+	"tdkvs/master/metadb"
+	"tdkvs/master/metadb/badgerdb"
 	"tdkvs/volume"
 	"tdkvs/volume/vfs"
 )
@@ -63,15 +65,15 @@ func runServer(ctx context.Context, cfg serverConfig, given credentials, inv inv
 }
 
 func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv invocation, log *slog.Logger, opened *closers) error {
-	first := cfg.Dirs[0]
-	db, err := openMetadata(filepath.Join(first, metadataDir), cfg.diskConfig, log)
+	db, stores, err := openDirs(cfg, log, opened)
 	if err != nil {
 		return err
 	}
-	opened.add("metadata", db.Close)
-	stores, volumes, err := openVolumes(cfg, log, opened)
-	if err != nil {
-		return err
+	volumes := make([]master.Volume, len(stores))
+	workers := make([]component, len(stores), len(stores)+1)
+	for i, store := range stores {
+		volumes[i] = master.Volume{Name: store.path, Blobs: store.Store}
+		workers[i] = store.Run
 	}
 	engine, err := master.Open(ctx, master.Config{DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace()})
 	if err != nil {
@@ -80,48 +82,57 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 	keys := given
 	if keys.source == fromNowhere {
 		// The lock of the metadata is held, so no other process is at this.
-		if keys, err = storedCredentials(vfs.OS(), first, log); err != nil {
+		if keys, err = storedCredentials(vfs.OS(), cfg.Dirs[0], log); err != nil {
 			return err
 		}
 	}
-	workers := []component{engine.Run}
-	for _, store := range stores {
-		workers = append(workers, store.Run)
-	}
 	err = front{
 		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, log: log, stdout: inv.stdout,
-	}.run(ctx, workers...)
+	}.run(ctx, append(workers, engine.Run)...)
 	logMetadata(log, engine)
 	for _, store := range stores {
-		logVolume(ctx, log, store)
+		logVolume(ctx, log, store.Store)
 	}
 	return err
 }
 
-// openVolumes opens the volume of each directory, all at once: each reads its
-// own disk.
-func openVolumes(cfg serverConfig, log *slog.Logger, opened *closers) ([]*volume.Store, []master.Volume, error) {
-	stores := make([]*volume.Store, len(cfg.Dirs))
-	volumes := make([]master.Volume, len(cfg.Dirs))
+// localVolume is a volume in a directory of this process.
+type localVolume struct {
+	*volume.Store
+	path string // absolute
+}
+
+// openDirs opens the metadata and the volume of each directory, all at once:
+// each takes its time to read what is there.
+func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
 	var group errgroup.Group
+	var db *badgerdb.DB
+	group.Go(func() (err error) {
+		db, err = openMetadata(filepath.Join(cfg.Dirs[0], metadataDir), cfg.diskConfig, log)
+		return err
+	})
+	stores := make([]localVolume, len(cfg.Dirs))
 	for i, dir := range cfg.Dirs {
 		group.Go(func() error {
 			path, err := filepath.Abs(filepath.Join(dir, volumeDir))
 			if err != nil {
 				return err
 			}
-			stores[i], err = openVolume(path, cfg.diskConfig, cfg.blobConfig, log)
-			volumes[i] = master.Volume{Name: path, Blobs: stores[i]}
+			store, err := openVolume(path, cfg.diskConfig, cfg.blobConfig, log)
+			stores[i] = localVolume{store, path}
 			return err
 		})
 	}
 	err := group.Wait()
-	for i, store := range stores {
-		if store != nil {
-			opened.add("volume "+volumes[i].Name, store.Close)
+	if db != nil {
+		opened.add("metadata", db.Close) // first, so that it is closed last
+	}
+	for _, store := range stores {
+		if store.Store != nil {
+			opened.add("volume "+store.path, store.Close)
 		}
 	}
-	return stores, volumes, err
+	return db, stores, err
 }
 
 // engineGrace is the setting as master.Config takes it: below zero is none.

@@ -305,6 +305,13 @@ func TestManifestChunks(t *testing.T) {
 			}
 		}
 	}
+	// Chunks of empty parts only share their offset with the chunk behind them.
+	empty := metadb.ManifestIndex{Chunks: []metadb.ChunkStart{{Part: 1}, {Part: 2}, {Part: 3, Offset: 5}, {Part: 4, Offset: 5}}}
+	for offset, want := range map[int64]uint32{0: 2, 4: 2, 5: 4, 9: 4} {
+		if got := empty.ForOffset(offset); got != want {
+			t.Errorf("byte %d is in chunk %d, want %d", offset, got, want)
+		}
+	}
 	if none := (metadb.ManifestIndex{}); none.ForPart(1) != 0 || none.ForOffset(0) != 0 {
 		t.Error("an empty index leads somewhere")
 	}

@@ -196,6 +196,23 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
+// TestGivenUp breaks the caller's body midway: Put returns its error only after
+// the server has let go of the id, and the connection stays.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	f := serve(t, volumetest.NewMem(), ServerConfig{}, nil)
+	c := f.dial(t, nil)
+	broken := errors.New("body broke")
+	for range 5 {
+		body := &brokenReader{io.LimitReader(zeros{}, 2<<20), broken}
+		expectError(t, "put", c.Put(t.Context(), testID(1), 3<<20, body, testDescriptor), broken)
+	}
+	put(t, c, testID(1), testData(3<<20))
+	if n := f.newConns.Load(); n != 1 {
+		t.Errorf("%d connections were made, want 1", n)
+	}
+}
+
 // hangUp answers a put by closing the connection, once, after the first request
 // on it was answered: a server that closes an idle connection just as the next
 // request arrives. It serves that one before if it is told to.

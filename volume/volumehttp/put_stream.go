@@ -18,9 +18,10 @@ var errSentInPart = errors.New("the body was sent in part and can not be sent ag
 type putStream struct {
 	idle   time.Duration // that the server may take for what it was given
 	answer time.Duration // that it may take after the end
-	watch  *watch        // set before the transport starts
 
 	mu      sync.Mutex // held while the caller's body is read; owns what follows
+	watch   *watch
+	current *streamBody // the one that may read
 	framer  *framer
 	buf     *buffer
 	pending []byte // frames to send next
@@ -29,7 +30,11 @@ type putStream struct {
 	err     error // of the framer, but not io.EOF
 }
 
-func (s *putStream) attach(w *watch) { s.watch = w }
+func (s *putStream) attach(w *watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = w
+}
 
 // open returns the body. It can do so again, for a repeated request, until the
 // first byte was read.
@@ -39,7 +44,8 @@ func (s *putStream) open() (io.ReadCloser, error) {
 	if s.started {
 		return nil, errSentInPart
 	}
-	return &streamBody{stream: s}, nil
+	s.current = &streamBody{stream: s} // an abandoned attempt reads no more
+	return s.current, nil
 }
 
 // stop waits for a Read under way and lets none follow. It returns why the
@@ -51,11 +57,11 @@ func (s *putStream) stop() error {
 	return s.err
 }
 
-func (s *putStream) read(p []byte) (int, error) {
+func (s *putStream) read(body *streamBody, p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.stopped:
+	case s.stopped, s.current != body:
 		return 0, errClosed
 	case s.err != nil && len(s.pending) == 0: // the server was told
 		s.watch.arm(s.answer)
@@ -95,7 +101,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, errClosed
 	}
-	return b.stream.read(p)
+	return b.stream.read(b, p)
 }
 
 // Close does not wait for a Read under way: the caller's body may be slow.

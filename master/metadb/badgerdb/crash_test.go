@@ -100,7 +100,7 @@ func TestKill(t *testing.T) {
 	}
 	total := uint64(0)
 	for round := range rounds {
-		acked := runAndKill(t, dir, 20+rnd.IntN(400))
+		acked := runAndKill(t, dir, 20+rnd.IntN(200))
 		db := mustOpen(t, dir, Options{MemTableSize: smallest})
 		err := db.View(t.Context(), func(tx metadb.Tx) error {
 			for g := range crashWriters {

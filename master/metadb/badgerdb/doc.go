@@ -49,7 +49,12 @@
 // out a table whose checksum is wrong, ends an iterator at a bad block without
 // an error, and carries that into compaction. Open therefore first verifies all
 // of it (verify.go) and refuses with metadb.ErrCorrupt what is not the torn end
-// of a crash.
+// of a crash. A block that goes bad while the store is open is an error of Get;
+// a Scan does not see it before the next Open.
+//
+// The value log being empty, it needs no garbage collection; overwritten and
+// deleted records of the tree go away in compaction, that of the last level
+// included.
 //
 // A mapped file also means that a full disk is a SIGBUS, which ends the process:
 // hence the disk reserve (space.go).

@@ -52,7 +52,11 @@ func copyDir(t *testing.T, dir string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(to, e.Name()), b, 0o600); err != nil {
+		name := filepath.Join(to, e.Name())
+		if err := os.WriteFile(name, b[:logEnd(b)], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, int64(len(b))); err != nil { // logs are mostly empty: leave a hole
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +79,11 @@ func rewrite(t *testing.T, name string, change func(b []byte) []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, change(b), 0o600); err != nil {
+	b = change(b)
+	if err := os.WriteFile(name, b[:logEnd(b)], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, int64(len(b))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -199,7 +207,7 @@ func TestAnyFlip(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := logEnd(b)
-		for at := 0; at < end; at += 1 + end/12 {
+		for at := 0; at < end; at += 1 + end/10 {
 			dir := copyDir(t, pristine)
 			rewrite(t, only(t, dir, pattern), flip(at))
 			db, err := Open(dir, Options{Reserve: 1})

@@ -247,12 +247,12 @@ func testReopen(t *testing.T, e Engine) {
 func testReopenMany(t *testing.T, e Engine) {
 	dir := t.TempDir()
 	db := openAt(t, e, dir)
-	const rows, width = 2000, 4 << 10
+	const rows, width = 1000, 8 << 10
 	key := func(i int) []byte { return fmt.Appendf(nil, "row/%05d", i) }
 	value := func(i, pass int) []byte { return repeat(byte(i+pass), width) }
 	for pass := range 3 {
 		inParallel(t, 4, func(g int) error {
-			for i := g * 50; i < rows; i += 200 {
+			for i := g * 50; i < rows; i += 4 * 50 {
 				err := db.Update(t.Context(), func(tx metadb.Tx) error {
 					for j := i; j < i+50; j++ {
 						var err error

@@ -22,7 +22,7 @@ var modelTests = []test{
 func testModel(t *testing.T, e Engine) {
 	db := open(t, e)
 	m := &model{rnd: rand.New(rand.NewPCG(1, 2)), state: map[string]string{}}
-	for i := range 150 {
+	for i := range 100 {
 		if err := m.transaction(t, db); err != nil {
 			t.Fatalf("transaction %d: %v", i, err)
 		}
@@ -34,7 +34,7 @@ func testModelReopened(t *testing.T, e Engine) {
 	m := &model{rnd: rand.New(rand.NewPCG(3, 4)), state: map[string]string{}}
 	for round := range 4 {
 		db := openAt(t, e, dir)
-		for i := range 60 {
+		for i := range 30 {
 			if err := m.transaction(t, db); err != nil {
 				t.Fatalf("round %d, transaction %d: %v", round, i, err)
 			}
