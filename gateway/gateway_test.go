@@ -277,7 +277,7 @@ func TestHealth(t *testing.T) {
 
 	sick := newBench(t, nil)
 	down, sealed, full := volumes[0], volumes[1], volumes[1]
-	down.Error = "connection refused"
+	down.Err = errors.New("connection refused")
 	sealed.Status.ReadOnly, full.Status.Full = "fsync: EIO", true
 	sick.health = master.Health{Metadata: "closed", Volumes: []master.VolumeHealth{down, sealed, full}}
 	w = sick.do("GET", "/-/readyz", "")

@@ -79,10 +79,10 @@ func readinessOf(h master.Health, detailed bool) readiness {
 	}
 	for _, v := range h.Volumes {
 		state := volumeReadiness{Number: v.Number, UUID: v.UUID, State: "ok"}
-		detail := v.Error
+		detail := ""
 		switch {
-		case v.Error != "":
-			state.State = "unreachable"
+		case v.Err != nil:
+			state.State, detail = "unreachable", v.Err.Error()
 		case v.Status.ReadOnly != "":
 			state.State, detail = "read-only", v.Status.ReadOnly
 		case v.Status.Full:

@@ -54,6 +54,7 @@ var causes = [...]struct {
 	{metadb.ErrFailed, meta.KindReadOnly},
 	{metadb.ErrReadOnly, meta.KindReadOnly},
 	{metadb.ErrClosed, meta.KindUnavailable},
+	{metadb.ErrCorrupt, meta.KindCorrupt},
 	{metadb.ErrBadRecord, meta.KindCorrupt},
 }
 

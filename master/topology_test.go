@@ -323,7 +323,7 @@ func TestVolumeDownAtStart(t *testing.T) {
 	s.volumes[1].down.Store(true)
 	s.open()
 	health = s.Health(bg)
-	if health.Ready || health.Volumes[0].Error != "" || !strings.Contains(health.Volumes[1].Error, "refused") || health.Volumes[1].Number != 2 {
+	if health.Ready || health.Volumes[0].Err != nil || !strings.Contains(fmt.Sprint(health.Volumes[1].Err), "refused") || health.Volumes[1].Number != 2 {
 		t.Errorf("health is %+v", health)
 	}
 	failed := 0
@@ -365,7 +365,7 @@ func TestVolumeComesBackAsAnother(t *testing.T) {
 	}
 	other.down.Store(false)
 	h := e.Health(bg)
-	if h.Ready || !strings.Contains(h.Volumes[1].Error, "not the volume") {
+	if h.Ready || !strings.Contains(fmt.Sprint(h.Volumes[1].Err), "not the volume") {
 		t.Errorf("health is %+v", h)
 	}
 	for i := range 20 {
@@ -408,7 +408,7 @@ func TestSilentVolumes(t *testing.T) {
 		s.volumes[1].name = "/moved"
 		down(s.volumes[1])
 		s.open()
-		if h := s.Health(bg); h.Volumes[1].Name != "/moved" || h.Volumes[1].Error == "" {
+		if h := s.Health(bg); h.Volumes[1].Name != "/moved" || h.Volumes[1].Err == nil {
 			t.Errorf("health is %+v", h)
 		}
 	})
@@ -439,7 +439,7 @@ func TestSilentVolumes(t *testing.T) {
 		s.volumes[0].name, s.volumes[1].name = "/disk2", "/disk1"
 		down(s.volumes[1]) // at /disk1, where volume 1 was; but volume 1 answers at /disk2
 		s.open()
-		if h := s.Health(bg); h.Volumes[0].Error != "" || h.Volumes[1].Name != "/disk1" || h.Volumes[1].Error == "" {
+		if h := s.Health(bg); h.Volumes[0].Err != nil || h.Volumes[1].Name != "/disk1" || h.Volumes[1].Err == nil {
 			t.Errorf("health is %+v", h)
 		}
 	})
@@ -542,7 +542,26 @@ func TestHealthOfMetadata(t *testing.T) {
 	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if h := s.Health(bg); h.Ready || h.Metadata == "" || h.Volumes[0].Error != "" {
+	if h := s.Health(bg); h.Ready || h.Metadata == "" || h.Volumes[0].Err != nil {
+		t.Errorf("health is %+v", h)
+	}
+}
+
+// sealedDB is a metadata store that reads, and takes no writes any more.
+type sealedDB struct{ metadb.DB }
+
+func (sealedDB) Failed() error { return fmt.Errorf("%w: fsync: input/output error", metadb.ErrFailed) }
+
+func TestHealthOfSealedMetadata(t *testing.T) {
+	t.Parallel()
+	s := newBareStore(t, 1)
+	cfg := s.config()
+	cfg.DB = sealedDB{cfg.DB}
+	e, err := master.Open(bg, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := e.Health(bg); h.Ready || !strings.Contains(h.Metadata, "input/output error") {
 		t.Errorf("health is %+v", h)
 	}
 }

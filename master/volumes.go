@@ -101,15 +101,19 @@ type Health struct {
 	Volumes  []VolumeHealth // in order of number
 }
 
-// VolumeHealth is the state of one volume. Error is empty for a volume that
-// answered and is the one expected; Status is then set.
+// VolumeHealth is the state of one volume. Err is nil for a volume that answered
+// and is the one expected; Status is then set.
 type VolumeHealth struct {
 	Number meta.VolumeID
 	UUID   string
 	Name   string
-	Error  string
+	Err    error
 	Status volume.Status
 }
+
+// failer is what a metadata store has that can end up read-only: the reason, nil
+// while it takes writes.
+type failer interface{ Failed() error }
 
 // Health asks the metadata store and every volume, all at once.
 func (e *Engine) Health(ctx context.Context) Health {
@@ -122,12 +126,15 @@ func (e *Engine) Health(ctx context.Context) Health {
 		_, err := tx.Get(metadb.IdentityKey())
 		return err
 	})
+	if f, ok := e.db.(failer); ok && err == nil {
+		err = f.Failed()
+	}
 	if err != nil {
 		h.Ready, h.Metadata = false, err.Error()
 	}
 	wg.Wait()
 	for _, v := range h.Volumes {
-		h.Ready = h.Ready && v.Error == ""
+		h.Ready = h.Ready && v.Err == nil
 	}
 	return h
 }
@@ -142,7 +149,7 @@ func (v *boundVolume) health(ctx context.Context) VolumeHealth {
 		v.identified.Store(err == nil) // a volume may have been swapped since
 	}
 	if err != nil {
-		h.Error = err.Error()
+		h.Err = err
 		return h
 	}
 	h.Status = st

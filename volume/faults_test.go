@@ -234,3 +234,103 @@ func TestNoSpaceLeavesNothing(t *testing.T) {
 	l.check(t, s)
 	closeStore(t, s)
 }
+
+// TestOpenFaults opens what a crash left while each call fails in turn. Open
+// either fails, or the store is right; and the next Open finds all of it.
+func TestOpenFaults(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	var disks []*vfs.Mem
+	l := newLedger()
+	faulty := vfs.NewFaulty(mem, vfs.Plan{})
+	s := open(t, small(faulty))
+	for i := range 3 {
+		if err := errors.Join(l.putBatch(s, 10*i, 100, 200, 4000), s.Seal()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, data := blob(100, 9000)
+	if err := l.put(t.Context(), s, id, data); err != nil {
+		t.Fatal(err)
+	}
+	faulty.SetPlan(vfs.Plan{Hook: func(call vfs.Call) *vfs.Fault {
+		if call.Op == vfs.OpSync {
+			for seed := range 3 {
+				disks = append(disks, mem.CrashCloneRand(rand.New(rand.NewPCG(uint64(seed), 8))))
+			}
+		}
+		return nil
+	}})
+	before := l.snapshot()
+	if err := errors.Join(l.putBatch(s, 200, 100, 200, 300), l.delete(t.Context(), s, id)); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	for i := range 3 {
+		number := 200 + i
+		id, data := blob(number, 100*(1+i))
+		before.states[id], before.data[id] = putting, data
+	}
+	before.states[id] = deleting
+	for _, disk := range disks {
+		for _, fault := range []vfs.Fault{{Err: syscall.EIO}, {Err: syscall.ENOSPC}, {Err: syscall.EIO, Persist: true}} {
+			for nth := 1; openFault(t, disk.CrashClone(), before, vfs.Rule{Nth: nth, Fault: fault}); nth++ {
+				if t.Failed() {
+					t.Fatalf("call %d, %+v", nth, fault)
+				}
+			}
+		}
+	}
+}
+
+// openFault reports whether the fault happened.
+func openFault(t *testing.T, disk *vfs.Mem, l *ledger, rule vfs.Rule) bool {
+	t.Helper()
+	faulty := vfs.NewFaulty(disk, vfs.Plan{Rules: []vfs.Rule{rule}})
+	s, err := volume.Open(small(faulty))
+	hit := faulty.Count(vfs.OpAny) >= rule.Nth
+	faulty.SetPlan(vfs.Plan{})
+	if err == nil {
+		l.check(t, s)
+		closeStore(t, s)
+	} else if !errors.Is(err, rule.Fault.Err) {
+		t.Errorf("open: %v, want the fault in it", err)
+	}
+	for _, left := range []*vfs.Mem{disk, disk.CrashClone()} {
+		s, err := volume.Open(small(left))
+		if err != nil {
+			t.Errorf("open after a failed open: %v", err)
+			return false
+		}
+		l.check(t, s)
+		closeStore(t, s)
+	}
+	return hit
+}
+
+// TestOutOfDescriptors runs out of file descriptors: no damage, nothing final.
+func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
+	faulty := vfs.NewFaulty(vfs.NewMem(), vfs.Plan{})
+	s := open(t, small(faulty))
+	large, largeData := blob(1, 10_000)
+	mustPut(t, s, large, largeData)
+	tooMany := vfs.Fault{Err: syscall.EMFILE}
+	faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{
+		{Op: vfs.OpCreate, Times: -1, Fault: tooMany}, {Op: vfs.OpOpenRead, Times: -1, Fault: tooMany},
+	}})
+	for _, size := range []int{100, 10_000} {
+		id, data := blob(size, size)
+		if err := put(t.Context(), s, id, data); !errors.Is(err, volume.ErrUnavailable) {
+			t.Errorf("put of %d bytes: %v, want ErrUnavailable", size, err)
+		}
+	}
+	if _, err := get(t.Context(), s, large); !errors.Is(err, volume.ErrUnavailable) || errors.Is(err, volume.ErrCorrupt) {
+		t.Errorf("get: %v, want ErrUnavailable", err)
+	}
+	faulty.SetPlan(vfs.Plan{})
+	expect(t, s, large, largeData)
+	mustPut2(t, s, 100, 100)
+	checkStore(t, s)
+	closeStore(t, s)
+}

@@ -126,3 +126,20 @@ func validRows(rows []byte, seg uint32, end int64) bool {
 	}
 	return next <= end
 }
+
+// rowGaps returns where a segment holds bytes of which its footer knows
+// nothing: records that were damaged before it was sealed.
+func rowGaps(rows []byte, seg uint32, end int64) (gaps []gap) {
+	next := int64(segmentHeaderLen)
+	for ; len(rows) > 0; rows = rows[rowLen:] {
+		h := parseRow(rows, seg)
+		if int64(h.off) > next {
+			gaps = append(gaps, gap{next, int64(h.off)})
+		}
+		next = int64(h.off) + h.length()
+	}
+	if next < end {
+		gaps = append(gaps, gap{next, end})
+	}
+	return gaps
+}

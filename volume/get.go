@@ -141,6 +141,9 @@ func (s *Store) largeFile(id BlobID, e entry) (vfs.File, error) {
 			return nil, ErrNotFound
 		}
 	}
+	if isExhausted(err) {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	return nil, s.corrupt(name, 0, id, "file", err)
 }
 

@@ -160,10 +160,7 @@ func (s *Store) claim(cluster string) error {
 	}
 	if err != nil {
 		s.ident = before
-		if isNoSpace(err) {
-			return fmt.Errorf("%w: %w", ErrNoSpace, err)
-		}
-		return s.fail("write identity", err)
+		return s.writeFailed("write identity", err)
 	}
 	return nil
 }

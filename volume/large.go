@@ -113,10 +113,10 @@ type largeWriter struct {
 // putLarge streams a payload to a file, of which the first used bytes of begun
 // were read already.
 func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) error {
-	tmp := s.path(tempDir, b.id.String())
+	tmp := s.path(tempDir, fmt.Sprintf("%s.%d", b.id, s.temps.Add(1)))
 	file, err := s.fs.Create(tmp)
 	if err != nil {
-		return s.writeFailed("create blob", err)
+		return s.createFailed("create blob", err)
 	}
 	w := &largeWriter{s: s, file: file, at: headerLen}
 	w.buf = s.bufs.get(largeStep + MaxDescriptor + sumLen)
@@ -131,15 +131,6 @@ func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) erro
 		s.log.Warn("temporary file stays until the next start", "file", tmp, "error", removeErr)
 	}
 	return err
-}
-
-// writeFailed sorts a failed write: a full disk is the caller's to hear about,
-// anything else is final.
-func (s *Store) writeFailed(op string, err error) error {
-	if isNoSpace(err) {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	}
-	return s.fail(op, err)
 }
 
 // write fills and syncs the temporary file.

@@ -67,6 +67,7 @@ func (s *Store) loadSegment(num uint32, last bool) (err error) {
 		if !whole {
 			s.quarantineHeader(g)
 		}
+		s.quarantineGaps(g, rowGaps(rows, num, end))
 		s.loadRows(g, rows)
 		if last { // a crash may have come between writing the footer and its sync
 			return s.syncLoaded(file)
@@ -115,8 +116,16 @@ func (s *Store) checkSegmentHeader(h segmentHeader, num uint32) error {
 // quarantineHeader reports a damaged segment header. Its records are not
 // affected: they are read by the file's name and the volume's UUID.
 func (s *Store) quarantineHeader(g *segment) {
-	s.corrupt(g.file.Name(), 0, BlobID{}, "segment header", nil)
 	s.quarantined.Add(1)
+	_ = s.corrupt(g.file.Name(), 0, BlobID{}, "segment header", nil) // logged: nobody asked for these bytes
+}
+
+// quarantineGaps reports bytes between records that were acknowledged and can
+// not be read.
+func (s *Store) quarantineGaps(g *segment, gaps []gap) {
+	for _, gap := range gaps {
+		_ = s.quarantine(g, gap.from, BlobID{}, fmt.Sprintf("%d bytes of records", gap.to-gap.from), nil)
+	}
 }
 
 // loadRows brings what a segment holds into the index. Segments come in the
@@ -179,9 +188,7 @@ func (s *Store) rescan(g *segment, size int64, headerWhole bool) error {
 	if !headerWhole {
 		s.quarantineHeader(g)
 	}
-	for _, gap := range scan.gaps {
-		_ = s.quarantine(g, gap.from, BlobID{}, fmt.Sprintf("%d bytes of records", gap.to-gap.from), nil)
-	}
+	s.quarantineGaps(g, scan.gaps)
 	if !zero {
 		_ = s.quarantine(g, scan.end, BlobID{}, "footer", nil)
 	}

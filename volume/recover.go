@@ -1,8 +1,6 @@
 package volume
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // recoverTail reads the last segment, which has no footer, and makes it the
 // active one again.
@@ -39,9 +37,7 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	if !headerWhole {
 		s.quarantineHeader(g)
 	}
-	for _, gap := range scan.gaps {
-		_ = s.quarantine(g, gap.from, BlobID{}, fmt.Sprintf("%d bytes of records", gap.to-gap.from), nil)
-	}
+	s.quarantineGaps(g, scan.gaps)
 	if err := s.settle(g, durable, scan.end, size); err != nil {
 		return err
 	}

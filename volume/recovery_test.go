@@ -215,6 +215,38 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// TestGapOutlivesSealing damages a record header in the growing log. The bytes
+// stay reported, and stay, when the segment is sealed and all else in it dead.
+func TestGapOutlivesSealing(t *testing.T) {
+	t.Parallel()
+	hit, _ := blob(2, 0)
+	disk := crashed(t, func(s *volume.Store) {
+		for n := range 4 {
+			mustPut2(t, s, n, 100)
+		}
+	})
+	edit(t, disk, segmentPath(segment1), func(b []byte) []byte {
+		b[bytes.Index(b, hit[:])] ^= 1
+		return b
+	})
+	s := open(t, small(disk))
+	mustSeal(t, s)
+	mustDelete(t, s, 0, 1, 3)
+	mustSeal(t, s)
+	for range 2 {
+		if n := status(t, s).Quarantined; n != 1 {
+			t.Errorf("%d quarantined, want 1", n)
+		}
+		compactAll(t, s)
+		if _, err := disk.Stat(segmentPath(segment1)); err != nil {
+			t.Errorf("the damaged segment is gone: %v", err)
+		}
+		closeStore(t, s)
+		s = open(t, small(disk))
+	}
+	closeStore(t, s)
+}
+
 func checkQuarantined(t *testing.T, disk *vfs.Mem, hit volume.BlobID, at int, inHeader, sealed bool) {
 	t.Helper()
 	var l logs

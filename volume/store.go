@@ -55,6 +55,7 @@ type Store struct {
 	broken     atomic.Pointer[brokenError]
 
 	syncs, writes, corruptReads atomic.Uint64
+	temps                       atomic.Uint64 // numbers temporary files
 	quarantined                 atomic.Int64
 }
 
@@ -202,6 +203,29 @@ func (e *brokenError) Unwrap() error { return e.err }
 
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// isExhausted reports whether the process or the system ran out of something
+// else than disk: that says nothing about the disk, and passes.
+func isExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// createFailed sorts a failed creation of a file, which leaves nothing behind.
+func (s *Store) createFailed(op string, err error) error {
+	if isExhausted(err) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return s.writeFailed(op, err)
+}
+
+// writeFailed sorts a failed write: a full disk is the caller's to hear about,
+// anything else is final.
+func (s *Store) writeFailed(op string, err error) error {
+	if isNoSpace(err) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return s.fail(op, err)
 }
 
 // sync makes a file durable and counts that.

@@ -267,11 +267,8 @@ func (j *journal) allocate(need int64) error {
 		step = need
 		err = j.active.file.Allocate(j.allocated, step-j.allocated)
 	}
-	switch {
-	case isNoSpace(err):
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	case err != nil:
-		return j.s.fail("allocate segment", err)
+	if err != nil {
+		return j.s.writeFailed("allocate segment", err)
 	}
 	j.allocated = step
 	return nil
@@ -282,21 +279,14 @@ func (j *journal) allocate(need int64) error {
 func (j *journal) begin() error {
 	name := j.s.segs.path(j.next)
 	file, err := j.s.fs.Create(name)
-	if isNoSpace(err) {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	}
 	if err != nil {
-		return j.s.fail("create segment", err)
+		return j.s.createFailed("create segment", err)
 	}
 	g := newSegment(j.next, file)
 	j.next++
 	header := encodeSegmentHeader(g.num, j.s.ident.Volume, j.s.cfg.Clock().UnixNano())
 	if _, err := file.WriteAt(header, 0); err != nil {
-		err = errors.Join(err, file.Close(), j.s.fs.Remove(name))
-		if isNoSpace(err) {
-			return fmt.Errorf("%w: %w", ErrNoSpace, err)
-		}
-		return j.s.fail("write segment header", err)
+		return j.s.writeFailed("write segment header", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
 	if err := j.s.syncDir(j.s.segs.dir); err != nil {
 		return j.s.fail("sync segment directory", errors.Join(err, file.Close()))

@@ -234,12 +234,17 @@ func TestOpenEngineCanceled(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	remote, err := newRemoteVolume("http://127.0.0.1:1", "")
+	remote, client, err := remoteVolume("http://127.0.0.1:1", "")
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	log := slog.New(cancelOnLog{slog.DiscardHandler, cancel})
-	_, err = openEngine(ctx, master.Config{DB: db, Volumes: []master.Volume{{Name: remote.url, Blobs: remote}}, Logger: log}, time.Hour)
+	_, err = openEngine(ctx, master.Config{DB: db, Volumes: []master.Volume{remote}, Logger: log}, time.Hour)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

@@ -45,14 +45,14 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 		return err
 	}
 	opened.add("metadata", db.Close)
-	remotes := make([]*remoteVolume, len(cfg.Volumes))
 	volumes := make([]master.Volume, len(cfg.Volumes))
 	for i, url := range cfg.Volumes {
-		if remotes[i], err = newRemoteVolume(url, cfg.ClusterSecret); err != nil {
+		remote, client, err := remoteVolume(url, cfg.ClusterSecret)
+		if err != nil {
 			return err
 		}
-		opened.add("connections to "+url, remotes[i].client.Close)
-		volumes[i] = master.Volume{Name: url, Blobs: remotes[i]}
+		opened.add("connections to "+url, client.Close)
+		volumes[i] = remote
 	}
 	engine, err := openEngine(ctx, master.Config{
 		DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace(),
@@ -60,10 +60,7 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	if err != nil {
 		return err
 	}
-	if err := checkAnswers(remotes, log); err != nil {
-		return err
-	}
-	if err := expectTopology(remotes, engine.Topology()); err != nil {
+	if err := checkAnswers(engine.Health(ctx), log); err != nil {
 		return err
 	}
 	err = front{

@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -286,6 +287,19 @@ func record(b []byte) (n int, meta byte, ts uint64) {
 	return end + 4, b[0], math.MaxUint64 - binary.BigEndian.Uint64(key[len(key)-8:])
 }
 
+// usedLen is the length of b without the zeros at its end, of which a log has
+// many: it is made in its full size.
+func usedLen(b []byte) int {
+	var zeros [4 << 10]byte
+	for len(b) >= len(zeros) && bytes.Equal(b[len(b)-len(zeros):], zeros[:]) {
+		b = b[:len(b)-len(zeros)]
+	}
+	for len(b) > 0 && b[len(b)-1] == 0 {
+		b = b[:len(b)-1]
+	}
+	return len(b)
+}
+
 // verifyLog reads a log up to its first invalid record. Behind that, in the
 // newest log, there may be remains of the one transaction that was being written
 // at a crash. Anything of a second one proves that the first was complete: the
@@ -298,6 +312,8 @@ func verifyLog(name string, newest bool) error {
 	if len(data) < logHeader {
 		return nil // made, and never written to
 	}
+	// The last record may itself end in zeros: a checksum has four bytes.
+	data = data[:min(len(data), max(logHeader, usedLen(data))+4)]
 	at, valid, last := logHeader, logHeader, uint64(0)
 	for at < len(data) {
 		n, meta, ts := record(data[at:])

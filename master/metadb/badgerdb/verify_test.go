@@ -2,8 +2,11 @@ package badgerdb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +56,7 @@ func copyDir(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 		name := filepath.Join(to, e.Name())
-		if err := os.WriteFile(name, b[:logEnd(b)], 0o600); err != nil {
+		if err := os.WriteFile(name, b[:usedLen(b)], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Truncate(name, int64(len(b))); err != nil { // logs are mostly empty: leave a hole
@@ -80,7 +83,7 @@ func rewrite(t *testing.T, name string, change func(b []byte) []byte) {
 		t.Fatal(err)
 	}
 	b = change(b)
-	if err := os.WriteFile(name, b[:logEnd(b)], 0o600); err != nil {
+	if err := os.WriteFile(name, b[:usedLen(b)], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(name, int64(len(b))); err != nil {
@@ -98,9 +101,6 @@ func flip(at int) func([]byte) []byte {
 	}
 }
 
-// logEnd is where the records of a log end.
-func logEnd(b []byte) int { return len(bytes.TrimRight(b, "\x00")) }
-
 func TestDamageIsRefused(t *testing.T) {
 	t.Parallel()
 	pristine := filled(t)
@@ -116,8 +116,8 @@ func TestDamageIsRefused(t *testing.T) {
 		{"table emptied", "*.sst", func([]byte) []byte { return nil }},
 		{"first record of the log", "*.mem", flip(logHeader + 6)},
 		{"key length in the log", "*.mem", flip(logHeader + 2)},
-		{"middle of the log", "*.mem", func(b []byte) []byte { return flip(logEnd(b) / 2)(b) }},
-		{"zeros in the middle of the log", "*.mem", func(b []byte) []byte { clear(b[logEnd(b)/2 : logEnd(b)/2+64]); return b }},
+		{"middle of the log", "*.mem", func(b []byte) []byte { return flip(usedLen(b) / 2)(b) }},
+		{"zeros in the middle of the log", "*.mem", func(b []byte) []byte { clear(b[usedLen(b)/2 : usedLen(b)/2+64]); return b }},
 		{"magic of MANIFEST", "MANIFEST", flip(0)},
 		{"length of MANIFEST's first record", "MANIFEST", func(b []byte) []byte { b[8] = 1; return b }},
 		{"length of a record, seeming cut off", "MANIFEST", func(b []byte) []byte { b[8+3] = 0xfe; b[8+2] = 0; return b }},
@@ -162,10 +162,10 @@ func TestTornEnd(t *testing.T) {
 		lost   bool // the last transaction
 	}{
 		{"nothing", func(b []byte) []byte { return b }, false},
-		{"last record cut", func(b []byte) []byte { end := logEnd(b); clear(b[end-3 : end]); return b }, true},
-		{"last transaction half there", func(b []byte) []byte { end := logEnd(b); clear(b[end-50 : end-40]); return b }, true},
-		{"junk behind", func(b []byte) []byte { copy(b[logEnd(b)+100:], "junk"); return b }, false},
-		{"cut right behind", func(b []byte) []byte { return b[:logEnd(b)+1] }, false},
+		{"last record cut", func(b []byte) []byte { end := usedLen(b); clear(b[end-3 : end]); return b }, true},
+		{"last transaction half there", func(b []byte) []byte { end := usedLen(b); clear(b[end-50 : end-40]); return b }, true},
+		{"junk behind", func(b []byte) []byte { copy(b[usedLen(b)+100:], "junk"); return b }, false},
+		{"cut right behind", func(b []byte) []byte { return b[:usedLen(b)+1] }, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestAnyFlip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		end := logEnd(b)
+		end := usedLen(b)
 		for at := 0; at < end; at += 1 + end/10 {
 			dir := copyDir(t, pristine)
 			rewrite(t, only(t, dir, pattern), flip(at))
@@ -243,4 +243,47 @@ func FuzzLog(f *testing.F) {
 		}
 		_, _ = verifyBlock(b, 2, nil)
 	})
+}
+
+// TestUsedLen looks at each length around the step in which zeros are skipped.
+func TestUsedLen(t *testing.T) {
+	t.Parallel()
+	for _, used := range []int{0, 1, 4095, 4096, 4097, 10000} {
+		for _, zeros := range []int{0, 1, 4095, 4096, 4097, 9000} {
+			b := append(bytes.Repeat([]byte{7}, used), make([]byte, zeros)...)
+			if got := usedLen(b); got != used {
+				t.Errorf("%d bytes and %d zeros: %d", used, zeros, got)
+			}
+		}
+	}
+}
+
+// TestRecordsEndingInZeros fills logs until, among the many checksums, some at
+// the end of a log are zero: that must never look like damage.
+func TestRecordsEndingInZeros(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	header := make([]byte, logHeader)
+	found := 0
+	for ts := uint64(1); found < 3 && ts < 100_000; ts++ {
+		key := binary.BigEndian.AppendUint64([]byte("!badger!txn"), math.MaxUint64-ts)
+		rec := append([]byte{bitFinTxn, 0, byte(len(key)), 1, 0}, key...)
+		rec = append(rec, '1')
+		rec = binary.BigEndian.AppendUint32(rec, crc32.Checksum(rec, castagnoli))
+		if rec[len(rec)-1] != 0 {
+			continue
+		}
+		found++
+		log := append(append(append([]byte{}, header...), rec...), make([]byte, 8192)...)
+		name := filepath.Join(dir, fmt.Sprintf("%05d.mem", ts))
+		if err := os.WriteFile(name, log, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyLog(name, false); err != nil {
+			t.Errorf("timestamp %d: %v", ts, err)
+		}
+	}
+	if found == 0 {
+		t.Error("no such record came up")
+	}
 }
