@@ -81,6 +81,13 @@ func TestNativeWithCurl(t *testing.T) {
 			}
 			wantText(t, "GET of a deleted key", d.curl(t, "/get/"+key, "-u", d.user()), 404)
 		}
+		for _, key := range []string{"a//b", "../x", ".", "100%", "a+b c", "ü/😀", "a?b#c", "a\nb", "[a-z]{1,2}"} {
+			if a := d.curl(t, "/set/"+escape(key), "-u", d.user(), "-X", "PUT", "--data-binary", "value of "+key); a.status/100 != 2 {
+				t.Errorf("PUT of %q: %v", key, a)
+			}
+			sameBytes(t, fmt.Sprintf("%q", key), d.curl(t, "/get/"+escape(key), "-u", d.user()).body, []byte("value of "+key))
+			sameBytes(t, fmt.Sprintf("%q by S3", key), get(t, c, "kv", key), []byte("value of "+key))
+		}
 		// A pipe has no length: curl sends chunks.
 		up := tool{name: "curl", args: []string{"-q", "-sS", "--fail", "-u", d.user(), "-T", "-", d.url() + "/set/piped"}, stdin: contentReader("piped", 3<<20)}
 		up.run(t)
@@ -168,6 +175,8 @@ func TestNativeRefusals(t *testing.T) {
 		if a := d.curl(t, "/set/ranged", with("-X", "PUT", "-d", "0123456789")...); a.status/100 != 2 {
 			t.Errorf("PUT: %v", a)
 		}
+		wantText(t, "a new key that is there", d.curl(t, "/set/ranged", with("-X", "PUT", "-d", "x", "-H", "If-None-Match: *")...), 412)
+		wantText(t, "another version replaced", d.curl(t, "/set/ranged", with("-X", "PUT", "-d", "x", "-H", `If-Match: "abc"`)...), 412)
 		wantText(t, "a range beyond the end", d.curl(t, "/get/ranged", with("-r", "10-")...), 416)
 	})
 }

@@ -16,7 +16,8 @@ const BlockSize = 64 << 10
 // MaxDescriptor bounds a blob's descriptor, in bytes.
 const MaxDescriptor = 64 << 10
 
-// BlobID names a blob. The caller chooses it at random and never reuses it.
+// BlobID names a blob. The caller chooses it at random and never reuses it. The
+// zero id names none.
 type BlobID [16]byte
 
 // String returns the id as 32 hexadecimal digits.
@@ -99,7 +100,8 @@ type Blobs interface {
 
 	// Get opens length bytes of a blob from offset; length -1 means to its
 	// end. Every byte the reader returns has been verified; where a block is
-	// bad, Read fails with ErrCorrupt before any byte of it. A range outside
+	// bad, Read fails with ErrCorrupt before any byte of it, and so may Get
+	// itself when the block is among the first of the range. A range outside
 	// the blob is ErrInvalid. The blob stays readable until Close, even when it
 	// is deleted meanwhile. The reader also implements io.WriterTo.
 	Get(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error)

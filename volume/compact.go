@@ -43,7 +43,7 @@ func (s *Store) compactable() *segment {
 			continue
 		}
 		dead, size := s.segs.dead(g)
-		if share := float64(dead) / float64(max(size, 1)); size == 0 || share > bestShare {
+		if share := float64(dead) / float64(max(size, 1)); share > bestShare {
 			best, bestShare = g, share
 		}
 	}

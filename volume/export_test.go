@@ -96,3 +96,19 @@ func (s *Store) DeleteWithCopy(id BlobID, copyFirst bool) error {
 
 // ScrubOnce does one round of what Run does at ScrubBytesPerSecond.
 func (s *Store) ScrubOnce(ctx context.Context) { s.scrub(ctx) }
+
+// Place is where a blob was at one moment.
+type Place struct {
+	s  *Store
+	id BlobID
+	e  entry
+}
+
+// Place returns where a blob is.
+func (s *Store) Place(id BlobID) Place {
+	e, _ := s.index.get(id)
+	return Place{s, id, e}
+}
+
+// Read reads the blob there.
+func (p Place) Read() error { return p.s.verifySmall(p.id, p.e) }

@@ -255,9 +255,7 @@ func TestOpenFaults(t *testing.T) {
 	}
 	faulty.SetPlan(vfs.Plan{Hook: func(call vfs.Call) *vfs.Fault {
 		if call.Op == vfs.OpSync {
-			for seed := range 3 {
-				disks = append(disks, mem.CrashCloneRand(rand.New(rand.NewPCG(uint64(seed), 8))))
-			}
+			disks = append(disks, mem.CrashCloneRand(rand.New(rand.NewPCG(uint64(call.Nth), 8))))
 		}
 		return nil
 	}})

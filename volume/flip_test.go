@@ -42,14 +42,17 @@ func TestFlipAnyByte(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	disk := crashed(t, fill)
-	closed := disk.CrashClone()
+	killed := crashed(t, fill)
+	closed := killed.CrashClone()
 	closeStore(t, open(t, small(closed)))
-	for name, disk := range map[string]*vfs.Mem{"killed": disk, "closed": closed} {
+	for name, disk := range map[string]*vfs.Mem{"killed": killed, "closed": closed} {
 		for _, file := range files(t, disk, dir) {
 			data := readFile(t, disk, file)
+			if disk == closed && bytes.Equal(data, readFile(t, killed, file)) {
+				continue
+			}
 			for at := 0; at < len(data); at++ {
-				if at > 300 && at < len(data)-300 && len(data) > 4096 {
+				if at > 200 && at < len(data)-200 && len(data) > 4096 {
 					at += 60 // within the payload of the large blob, or space taken in advance
 				}
 				flipped := disk.CrashClone()
@@ -193,7 +196,7 @@ func TestRandomDamage(t *testing.T) {
 			names = append(names, name)
 		}
 	}
-	for seed := range 400 {
+	for seed := range 200 {
 		rng := rand.New(rand.NewPCG(uint64(seed), 4))
 		damaged := disk.CrashClone()
 		for range 1 + rng.IntN(3) {

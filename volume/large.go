@@ -68,17 +68,27 @@ func (s *Store) makeLargeDir(dir string) error {
 	return nil
 }
 
-// loadLarge finds the large blobs.
+// loadLarge finds the large blobs. It syncs the directories before it reads them:
+// a process that was killed may have made or removed names without syncing
+// that, and what is found here, or is found missing, is taken for durable.
 func (s *Store) loadLarge() error {
 	dirs, err := s.fs.ReadDir(s.path(blobsDir))
 	if err != nil {
 		return err
+	}
+	if len(dirs) > 0 {
+		if err := s.syncDir(s.path(blobsDir)); err != nil {
+			return err
+		}
 	}
 	for _, dir := range dirs {
 		name := s.path(blobsDir, dir.Name())
 		if !dir.IsDir() || len(dir.Name()) != dirDigits {
 			s.log.Warn("not a directory of blobs: left alone", "file", name)
 			continue
+		}
+		if err := s.syncDir(name); err != nil {
+			return err
 		}
 		s.fanout.made[name] = true
 		files, err := s.fs.ReadDir(name)

@@ -105,7 +105,7 @@ func (s *Store) checkSegmentHeader(h segmentHeader, num uint32) error {
 	switch {
 	case h.version != segmentVersion:
 		return fmt.Errorf("segment has format %d, this program reads format %d: use the release that wrote it or a later one", h.version, segmentVersion)
-	case h.volume != s.ident.Volume:
+	case h.volume != s.id:
 		return fmt.Errorf("%w: the segment belongs to volume %x", ErrWrongVolume, h.volume)
 	case h.num != num:
 		return fmt.Errorf("the file holds segment %d: it was renamed", h.num)

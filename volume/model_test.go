@@ -14,7 +14,7 @@ import (
 
 // modelSeeds is how many random histories TestModel lives through;
 // TDKVS_MODEL_SEEDS in the environment sets another number.
-const modelSeeds = 20
+const modelSeeds = 10
 
 // TestModel compares a store with a map over long random histories of puts,
 // reads, deletions, seals, compactions, restarts and power cuts.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/google/uuid"
+
 	"tdkvs/volume/vfs"
 )
 
@@ -27,7 +29,10 @@ type Store struct {
 	fs   vfs.FS
 	log  *slog.Logger
 	lock io.Closer
-	uuid string // of the volume; fixed once Open has returned
+
+	// Of the volume; fixed once Open has returned.
+	id   uuid.UUID
+	uuid string // the same
 	seed seed
 
 	bufs     buffers
@@ -106,7 +111,7 @@ func (s *Store) open() error {
 		return err
 	}
 	s.seed = newSeed(s.ident.Volume)
-	s.uuid = s.ident.Volume.String()
+	s.id, s.uuid = s.ident.Volume, s.ident.Volume.String()
 	s.log = s.log.With("volume", s.uuid)
 	for _, dir := range []string{segmentsDir, blobsDir, tempDir} {
 		if err := s.fs.MkdirAll(s.path(dir)); err != nil {

@@ -284,7 +284,7 @@ func (j *journal) begin() error {
 	}
 	g := newSegment(j.next, file)
 	j.next++
-	header := encodeSegmentHeader(g.num, j.s.ident.Volume, j.s.cfg.Clock().UnixNano())
+	header := encodeSegmentHeader(g.num, j.s.id, j.s.cfg.Clock().UnixNano())
 	if _, err := file.WriteAt(header, 0); err != nil {
 		return j.s.writeFailed("write segment header", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
