@@ -13,6 +13,7 @@ type body struct {
 	r    io.Reader
 	id   BlobID
 	size int64 // announced bytes; -1: unknown
+	room promise
 	n    int64 // bytes read
 	done bool
 	one  [1]byte

@@ -149,6 +149,8 @@ func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (
 		if err := w.file.Allocate(0, fileLen(b.size, 0)); err != nil {
 			return entry{}, w.s.writeFailed("allocate blob", err)
 		}
+		w.s.gauge.written.Add(b.size)
+		b.room.settle()
 	}
 	if begun != nil {
 		if err := w.put(begun.b[headerLen:used]); err != nil {
@@ -198,7 +200,7 @@ func (w *largeWriter) stream(b *body) error {
 		}
 		if b.size < 0 && sinceCheck > spaceMaxWritten/4 {
 			sinceCheck = 0
-			if err := w.s.admit(0); err != nil {
+			if _, err := w.s.admit(0); err != nil {
 				return err
 			}
 		}

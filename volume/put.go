@@ -40,14 +40,15 @@ func (s *Store) put(ctx context.Context, id BlobID, size int64, r io.Reader, des
 	if err := s.failure(); err != nil {
 		return err
 	}
-	if err := s.admit(max(size, 0)); err != nil {
+	room, err := s.admit(max(size, 0))
+	if err != nil {
 		return err
 	}
+	b := &body{ctx: ctx, r: r, id: id, size: size, room: room}
+	defer b.room.settle()
 	if !s.index.reserve(id) {
 		return ErrExists
 	}
-	b := &body{ctx: ctx, r: r, id: id, size: size}
-	var err error
 	if size > s.cfg.SmallLimit {
 		err = s.putLarge(b, nil, 0, desc)
 	} else {

@@ -16,9 +16,11 @@ const (
 )
 
 // gauge keeps the last measurement of the disk, so that a write costs no system
-// call, and what was written since.
+// call, what was written since, and what was promised to the Puts under way:
+// many that begin together must not get into the reserve together.
 type gauge struct {
-	written atomic.Int64
+	written  atomic.Int64
+	promised atomic.Int64
 
 	mu      sync.Mutex // guards the fields below
 	last    vfs.Space
@@ -44,30 +46,47 @@ func (s *Store) space() (vfs.Space, error) {
 	return s.gauge.last, err
 }
 
-// admit fails with ErrNoSpace when n more bytes would eat into the reserve. A
-// refusal always rests on a fresh measurement, so it ends when the cause does.
-func (s *Store) admit(n int64) error {
+// promise is disk space that a Put was admitted for and has not taken yet.
+type promise struct {
+	gauge *gauge
+	n     int64
+}
+
+// settle ends the promise: the space is taken, or will not be. Settling again
+// does nothing.
+func (p *promise) settle() {
+	if p.n != 0 {
+		p.gauge.promised.Add(-p.n)
+		p.n = 0
+	}
+}
+
+// admit promises n more bytes, or fails with ErrNoSpace when they would eat into
+// the reserve. A refusal always rests on a fresh measurement, so it ends when the
+// cause does.
+func (s *Store) admit(n int64) (promise, error) {
 	if s.cfg.Reserve < 0 {
-		return nil
+		return promise{}, nil
 	}
 	now := s.cfg.Clock()
 	s.gauge.mu.Lock()
 	defer s.gauge.mu.Unlock()
-	if age := now.Sub(s.gauge.checked); age < spaceMaxAge && age >= 0 && s.gauge.written.Load() < spaceMaxWritten && s.fits(n) {
-		return nil
+	age := now.Sub(s.gauge.checked)
+	if age >= spaceMaxAge || age < 0 || s.gauge.written.Load() >= spaceMaxWritten || !s.fits(n) {
+		if err := s.measure(now); err != nil {
+			return promise{}, err
+		}
+		if !s.fits(n) {
+			return promise{}, fmt.Errorf("%w: %d bytes are free, %d are kept", ErrNoSpace, s.gauge.last.Free, s.reserve(s.gauge.last))
+		}
 	}
-	if err := s.measure(now); err != nil {
-		return err
-	}
-	if !s.fits(n) {
-		return fmt.Errorf("%w: %d bytes are free, %d are kept", ErrNoSpace, s.gauge.last.Free, s.reserve(s.gauge.last))
-	}
-	return nil
+	s.gauge.promised.Add(n)
+	return promise{&s.gauge, n}, nil
 }
 
 // fits reports whether n bytes can be written without reaching the reserve.
 func (s *Store) fits(n int64) bool {
-	need := s.reserve(s.gauge.last) + uint64(n) + uint64(s.gauge.written.Load())
+	need := s.reserve(s.gauge.last) + uint64(n) + uint64(s.gauge.written.Load()) + uint64(s.gauge.promised.Load())
 	return s.gauge.last.Free > need
 }
 

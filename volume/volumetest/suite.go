@@ -201,6 +201,7 @@ func payload(n int) []byte {
 func newID() volume.BlobID {
 	var id volume.BlobID
 	_, _ = rand.Read(id[:]) // never fails
+	id[15] |= 1             // so that the id before it differs in one byte
 	return id
 }
 
