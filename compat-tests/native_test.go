@@ -203,5 +203,18 @@ func TestNativeSignedByCurl(t *testing.T) {
 			t.Errorf("signed DELETE: %v", a)
 		}
 		wantText(t, "after the signed DELETE", d.curl(t, "/get/signed/by-curl", sign...), 404)
+
+		// As a person types it, without the header that only newer releases of curl add.
+		plain := []string{"--aws-sigv4", "aws:amz:" + region + ":s3", "-u", d.user()}
+		path, body := contentFile(t, t.TempDir(), "signed", 5000), content("signed", 5000)
+		if a := d.curl(t, "/set/signed/plainly", append(plain, "-T", path)...); a.status/100 != 2 {
+			t.Fatalf("signed upload: %v", a)
+		}
+		sameBytes(t, "plainly signed GET", d.curl(t, "/get/signed/plainly", plain...).body, body)
+		if a := d.curl(t, "/delete/signed/plainly", append(plain, "-X", "DELETE")...); a.status/100 != 2 {
+			t.Errorf("plainly signed DELETE: %v", a)
+		}
+		wrong := []string{"--aws-sigv4", "aws:amz:" + region + ":s3", "-u", d.accessKey + ":wrong-secret"}
+		wantText(t, "plainly signed with a wrong secret", d.curl(t, "/get/signed/plainly", wrong...), 403)
 	})
 }

@@ -33,7 +33,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	g := &gateway{cfg: cfg.withDefaults()}
 	g.health.ask = g.cfg.Health
-	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret}
+	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret, Lenient: true}
 	// Keys such as "a//b" and "../x" are real: paths are neither cleaned nor
 	// decoded before they are matched.
 	g.routes = mux.NewRouter().SkipClean(true).UseEncodedPath()
@@ -99,6 +99,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // the server breaks the connection
 		}
 	}()
+	continueEmpty(w, r)
 	if g.cfg.Credentials == nil && !public(r) {
 		if err := g.protect(r); err != nil {
 			g.refuse(out, r, info, err)
@@ -106,6 +107,16 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.routes.ServeHTTP(out, r)
+}
+
+// continueEmpty sends the "100 Continue" that a client asked for although its
+// body is empty. RFC 9110 (10.1.1) lets a server leave it out then, as net/http
+// does; botocore, which the aws CLI is made of, takes the next answer on the same
+// connection for a wrong one if it is.
+func continueEmpty(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 }
 
 // hostIDHeader is spelled as the S3 handler spells it, so that its own replaces

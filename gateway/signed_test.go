@@ -60,7 +60,7 @@ func TestSignedRequests(t *testing.T) {
 	}
 
 	wantText(t, b.signed(t, "wrong", "GET", "/get/x", "", "", nil), 403, "signature")
-	wantText(t, b.signed(t, testSecret, "PUT", "/set/x", "v", "", func(r *http.Request) { r.URL.Path = "/set/y" }), 403, "signature")
+	wantText(t, b.signed(t, testSecret, "PUT", "/set/x", "v", "", func(r *http.Request) { r.URL.Path, r.RequestURI = "/set/y", "/set/y" }), 403, "signature")
 	wantText(t, b.signed(t, testSecret, "PUT", "/set/x", "other", hexSHA256("value"), nil), 400, "")
 	wantText(t, b.signed(t, testSecret, "GET", "/get/x", "", "", func(r *http.Request) {
 		r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), testKey, "AKIDNOBODY", 1))
