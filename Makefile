@@ -72,8 +72,9 @@ crash: build ## long crash test: SIGKILL under writes (TDKVS_CRASH_ROUNDS=100)
 		go test -count=1 -timeout 60m -run Crash -v $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: bench
-bench: ## benchmarks of every package
+bench: build ## benchmarks of every package, and of the binary with 32 clients
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT_PACKAGES)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench . -benchtime 20000x $(TESTFLAGS) ./compat-tests
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

@@ -55,7 +55,7 @@ func eachDeployment(t *testing.T, test func(t *testing.T, d *deployment)) {
 }
 
 // startDeployment starts a store and waits until it is ready. The test's cleanup stops it and checks its logs.
-func startDeployment(t *testing.T, kind string, s settings) *deployment {
+func startDeployment(t testing.TB, kind string, s settings) *deployment {
 	t.Helper()
 	d := newDeployment(t, kind, s)
 	d.start(t)
@@ -63,7 +63,7 @@ func startDeployment(t *testing.T, kind string, s settings) *deployment {
 }
 
 // newDeployment lays a store out without starting it.
-func newDeployment(t *testing.T, kind string, s settings) *deployment {
+func newDeployment(t testing.TB, kind string, s settings) *deployment {
 	t.Helper()
 	d := &deployment{kind: kind, dir: t.TempDir(), accessKey: "AK" + randomHex(6), secretKey: randomHex(20)}
 	d.addr = freeAddress(t)

@@ -329,7 +329,7 @@ func TestSDKAwkwardKeys(t *testing.T) {
 		}
 		for _, key := range keys {
 			sameBytes(t, fmt.Sprintf("key %q", key), get(t, c, b, key), []byte("body of "+key))
-			source := url.PathEscape(b + "/" + key)
+			source := url.QueryEscape(b + "/" + key) // which escapes "+", as the header needs
 			if _, err := c.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &other, Key: &key, CopySource: &source}); err != nil {
 				t.Errorf("copy %q: %v", key, err)
 				continue

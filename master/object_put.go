@@ -102,6 +102,9 @@ func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload met
 	if size > meta.MaxPutSize {
 		return stored{}, tooLarge()
 	}
+	if err := e.sealed(); err != nil {
+		return stored{}, err // its commit could only fail, and leave the blob
+	}
 	numbers, err := e.place(hash, copies)
 	if err != nil {
 		return stored{}, err

@@ -565,3 +565,26 @@ func TestHealthOfSealedMetadata(t *testing.T) {
 		t.Errorf("health is %+v", h)
 	}
 }
+
+// TestSealedMetadataTakesNoBodies writes to a store whose metadata is read-only:
+// a body that no commit can come to refer to must not be stored, for nothing
+// would ever remove it.
+func TestSealedMetadataTakesNoBodies(t *testing.T) {
+	t.Parallel()
+	s := newBareStore(t, 1)
+	s.open()
+	s.createBucket(bucket)
+	up := s.createUpload("k")
+	cfg := s.config()
+	cfg.DB = sealedDB{cfg.DB}
+	s.openWith(cfg)
+	if _, err := s.tryPut("k", "body", meta.Precondition{}); meta.KindOf(err) != meta.KindReadOnly {
+		t.Errorf("put: %v, want KindReadOnly", err)
+	}
+	if _, err := s.tryPutPart(up, 1, "body"); meta.KindOf(err) != meta.KindReadOnly {
+		t.Errorf("put part: %v, want KindReadOnly", err)
+	}
+	if n := s.blobs(); n != 0 {
+		t.Errorf("%d blobs were stored", n)
+	}
+}

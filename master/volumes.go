@@ -115,6 +115,14 @@ type VolumeHealth struct {
 // while it takes writes.
 type failer interface{ Failed() error }
 
+// sealed returns why the metadata takes no writes any more, nil while it does.
+func (e *Engine) sealed() error {
+	if f, ok := e.db.(failer); ok {
+		return f.Failed()
+	}
+	return nil
+}
+
 // Health asks the metadata store and every volume, all at once.
 func (e *Engine) Health(ctx context.Context) Health {
 	h := Health{Ready: true, Volumes: make([]VolumeHealth, len(e.layout.topology.Volumes))}
@@ -126,8 +134,8 @@ func (e *Engine) Health(ctx context.Context) Health {
 		_, err := tx.Get(metadb.IdentityKey())
 		return err
 	})
-	if f, ok := e.db.(failer); ok && err == nil {
-		err = f.Failed()
+	if err == nil {
+		err = e.sealed()
 	}
 	if err != nil {
 		h.Ready, h.Metadata = false, err.Error()

@@ -131,11 +131,12 @@ func decodeMeta(s string) string {
 }
 
 // encodeMeta makes a metadata value fit for a header: RFC 2047 where it is not
-// printable ASCII. Source: AWS "Working with object metadata".
+// printable ASCII, with the capital B that clients compare. Source: AWS "Working
+// with object metadata".
 func encodeMeta(s string) string {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
-			return mime.BEncoding.Encode("UTF-8", s)
+			return strings.ReplaceAll(mime.BEncoding.Encode("UTF-8", s), "=?UTF-8?b?", "=?UTF-8?B?")
 		}
 	}
 	return s
@@ -250,10 +251,10 @@ func checkACL(r *Request) error {
 		"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control":
 	case "log-delivery-write":
 		if r.Key != "" {
-			return s3err.Argument("", "x-amz-acl", acl)
+			return s3err.Argument("The canned ACL that you specified is not valid here.", "x-amz-acl", acl)
 		}
 	default:
-		return s3err.Argument("", "x-amz-acl", acl)
+		return s3err.Argument("The canned ACL that you specified is not valid here.", "x-amz-acl", acl)
 	}
 	for _, name := range [...]string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {
 		if !r.has("X-Amz-Grant-" + name) {

@@ -38,6 +38,31 @@ func TestAuthentication(t *testing.T) {
 	s.get("/bkt/key").want(200).wantBody("x")
 }
 
+// TestRegionOfRefusals: clients find the region of a bucket in the header of a
+// refusal, above all where there is no document.
+func TestRegionOfRefusals(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.bucket("bkt")
+	s.put("/bkt/key", "x").want(200)
+	other := sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: rootKey, SecretKey: rootSecret}, Region: "us-west-2"}
+	for _, method := range []string{"HEAD", "GET"} {
+		for _, path := range []string{"/bkt", "/bkt/key"} {
+			r := s.new(request{method: method, path: path, key: "-"})
+			if err := other.Sign(r, "UNSIGNED-PAYLOAD", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			got := s.send(r).want(400).wantHeader("x-amz-bucket-region", region)
+			if method == "GET" {
+				got.wantError(400, "AuthorizationHeaderMalformed", "", "Region", region)
+			}
+		}
+	}
+	s.do(request{method: "HEAD", path: "/bkt", key: "-"}).want(403).wantHeader("x-amz-bucket-region", region)
+	s.do(request{method: "HEAD", path: "/bkt/key", key: "-"}).want(403).wantHeader("x-amz-bucket-region", "")
+	s.head("/none").want(404).wantHeader("x-amz-bucket-region", "")
+}
+
 func TestCredentialsFail(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(c *s3api.Config) {

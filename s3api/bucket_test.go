@@ -74,7 +74,7 @@ func TestCreateBucketLocation(t *testing.T) {
 func TestCreateBucketHeaders(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.put("/bkt", "", "x-amz-acl", "bogus").wantError(400, "InvalidArgument", "", "ArgumentName", "x-amz-acl", "ArgumentValue", "bogus")
+	s.put("/bkt", "", "x-amz-acl", "bogus").wantError(400, "InvalidArgument", "The canned ACL that you specified is not valid here.", "ArgumentName", "x-amz-acl", "ArgumentValue", "bogus")
 	s.put("/bkt", "", "x-amz-bucket-object-lock-enabled", "true").wantError(501, "NotImplemented", "", "Header", "x-amz-bucket-object-lock-enabled")
 	s.put("/bkt", "", "x-amz-object-ownership", "ObjectWriter").wantError(501, "NotImplemented", "")
 	s.put("/bkt", "", "x-amz-object-ownership", "bogus").wantError(400, "InvalidArgument", "Invalid x-amz-object-ownership header: bogus")

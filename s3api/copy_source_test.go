@@ -21,7 +21,7 @@ func TestParseCopySource(t *testing.T) {
 		{"bkt%2Fa%2Fb", copySource{"bkt", "a/b", ""}, ""},
 		{"%2Fbkt%2Fa", copySource{"bkt", "a", ""}, ""},
 		{"/bkt//a//b/", copySource{"bkt", "/a//b/", ""}, ""},
-		{"bkt/a+b%20c%2B", copySource{"bkt", "a+b c+", ""}, ""},
+		{"bkt/a+b%20c%2B", copySource{"bkt", "a b c+", ""}, ""},
 		{"bkt/%E2%82%AC", copySource{"bkt", "€", ""}, ""},
 		{"bkt/€ raw", copySource{"bkt", "€ raw", ""}, ""},
 		{"bkt/a?b", copySource{"bkt", "a?b", ""}, ""},

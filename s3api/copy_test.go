@@ -24,7 +24,7 @@ func TestCopyObject(t *testing.T) {
 	s.put("/bkt/a%20b", "body", "Content-Type", "text/plain", "Cache-Control", "no-cache", "x-amz-meta-a", "1", "x-amz-tagging", "t=1",
 		"x-amz-storage-class", "GLACIER_IR", "x-amz-website-redirect-location", "/x", "x-amz-sdk-checksum-algorithm", "SHA1",
 		"x-amz-checksum-sha1", "Agg/RXngimEkJcDBoX7ket14O5Q=").want(200)
-	for _, source := range []string{"/bkt/a%20b", "bkt/a%20b", "bkt%2Fa%20b", "/bkt/a b", "/bkt/a%20b?versionId=null"} {
+	for _, source := range []string{"/bkt/a%20b", "bkt/a%20b", "bkt%2Fa%20b", "/bkt/a b", "/bkt/a+b", "/bkt/a%20b?versionId=null"} {
 		r := s.put("/dst/copy", "", "x-amz-copy-source", source).want(200)
 		r.wantXML(`<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LastModified>20`,
 			"<ETag>"+strings.ReplaceAll(etagOf("body"), `"`, "&quot;")+"</ETag>",

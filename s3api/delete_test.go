@@ -54,10 +54,11 @@ func TestDeleteObjectsConditions(t *testing.T) {
 	s.deleteMany(deleteDoc(
 		object("a", "<ETag>"+escape(etagOf("x"))+"</ETag><Size>1</Size><LastModifiedTime>"+modified+"</LastModifiedTime>"),
 		object("b", "<ETag>\"other\"</ETag>"), object("c", "<Size>7</Size>"), object("d", "<LastModifiedTime>2015-10-21T07:28:00Z</LastModifiedTime>"),
-		object("none", "<ETag>\"other\"</ETag>"), object("a", "<VersionId>abc</VersionId>"), object("none", "<VersionId>null</VersionId>"),
+		object("gone", "<ETag>\"other\"</ETag>"), object("none", "<Size>7</Size>"), object("a", "<VersionId>abc</VersionId>"), object("none", "<VersionId>null</VersionId>"),
 	)).want(200).wantXML("<Deleted><Key>a</Key></Deleted>",
 		"<Error><Key>b</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>",
 		"<Error><Key>c</Key><Code>PreconditionFailed</Code>", "<Error><Key>d</Key><Code>PreconditionFailed</Code>",
+		"<Error><Key>gone</Key><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>",
 		"<Deleted><Key>none</Key></Deleted>", "<Error><Key>a</Key><VersionId>abc</VersionId><Code>NoSuchVersion</Code>",
 		"<Deleted><Key>none</Key><VersionId>null</VersionId></Deleted>")
 	if got := fmt.Sprint(s.get("/bkt").texts("Key")); got != "[b c d]" {
@@ -94,6 +95,9 @@ func TestDeleteObjectsErrors(t *testing.T) {
 	// What is harmless is let through: no namespace, comments, white space, CDATA.
 	s.deleteMany("\n<Delete><!-- c --> <Object>\n<Key><![CDATA[a]]></Key></Object>\n</Delete>\n").want(200).wantXML("<Key>a</Key>")
 	s.get("/bkt/a").want(404)
+	s.deleteMany("\uFEFF<?xml version=\"1.0\"?>\n" + deleteDoc(deleteKey("a"))[len(`<?xml version="1.0" encoding="UTF-8"?>`):]).want(200)
+	s.deleteMany("\uFEFF\uFEFF"+deleteDoc(deleteKey("a"))).wantError(400, "MalformedXML", "")
+	s.deleteMany(deleteDoc(deleteKey("a"))+"\uFEFF").wantError(400, "MalformedXML", "")
 	all := make([]string, 1000)
 	copy(all, many)
 	s.deleteMany(deleteDoc(all...)).want(200)

@@ -53,6 +53,8 @@ Implemented: %d of %d.
 - Checksums CRC32, CRC32C, CRC64NVME, SHA1 and SHA256, and Content-MD5, are verified before anything is stored. Without
   one, CRC64NVME is computed and kept, as on AWS.
 - Conditional writes: ` + "`If-None-Match: *` and `If-Match`" + ` with one ETag, on PutObject, CopyObject and CompleteMultipartUpload.
+- Conditional deletes: ` + "`If-Match`" + ` with one ETag or ` + "`*`" + `, on DeleteObject and for each key of DeleteObjects; a key that is not there is then ` + "`NoSuchKey`" + `.
+- In ` + "`x-amz-copy-source`" + `, ` + "`+`" + ` is a space, as on AWS; a plus is ` + "`%%2B`" + `.
 - ` + "`encoding-type=url`" + ` writes a space as ` + "`%%20`" + `, which every decoder reads, where AWS writes ` + "`+`" + `.
 - Long copies and completions keep their connection awake with white space, and may report an error within a 200, as on AWS.
 - Buckets are unversioned. The version id ` + "`null`" + ` names the one version that there is; any other is ` + "`InvalidArgument`" + `.

@@ -135,6 +135,9 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, req *Reques
 	if size := e.Field("ActualObjectSize"); e.Code == s3err.InvalidRange && size != "" {
 		header["Content-Range"] = []string{"bytes */" + size}
 	}
+	if region := h.errorRegion(r, req, e); region != "" {
+		header["x-amz-bucket-region"] = []string{region}
+	}
 	if e.Status == http.StatusServiceUnavailable {
 		header["Retry-After"] = []string{"1"}
 	}
@@ -153,6 +156,20 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, req *Reques
 	w.WriteHeader(e.Status)
 	n, _ := w.Write(d.b) // the client is gone when this fails
 	return n
+}
+
+// errorRegion is the region that an error tells in a header. Clients that signed
+// for another region look for it there after a HEAD, whose errors have no
+// document; some ask for a bucket's region by an unsigned HeadBucket, and take it
+// from the refusal. Source: AWS HeadBucket.
+func (h *handler) errorRegion(r *http.Request, req *Request, e *s3err.Error) string {
+	if region := e.Field("Region"); region != "" {
+		return region
+	}
+	if r.Method == http.MethodHead && req.Bucket != "" && req.Key == "" && e.Status == http.StatusForbidden {
+		return h.cfg.Region
+	}
+	return ""
 }
 
 // notImplemented is the answer to a header that asks for what is not offered. To

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -259,7 +260,7 @@ func (h *handler) release(d *document) {
 // page returns an empty document for a listing.
 func (h *handler) page() *document { return h.pages.Get().(*document) }
 
-// countingBody counts the bytes of a request body.
+// countingBody counts the bytes of a request body, and names its errors.
 type countingBody struct {
 	io.ReadCloser
 	n *int64
@@ -268,7 +269,21 @@ type countingBody struct {
 func (c *countingBody) Read(b []byte) (int, error) {
 	n, err := c.ReadCloser.Read(b)
 	*c.n += int64(n)
-	return n, err
+	return n, bodyError(err)
+}
+
+// bodyError puts an error of reading a request into S3's words, before a layer
+// below can take it for a failure of the store: a client that is too slow is
+// RequestTimeout; one that goes away or breaks HTTP's framing is IncompleteBody.
+func bodyError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	var netErr net.Error
+	if errors.As(err, &netErr) && netErr.Timeout() {
+		return s3err.Of(s3err.RequestTimeout).Wrap(err)
+	}
+	return s3err.Of(s3err.IncompleteBody).Wrap(err)
 }
 
 // location is the URL of an object, as CompleteMultipartUpload reports it.

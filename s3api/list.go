@@ -74,8 +74,11 @@ func (h *handler) list(ctx context.Context, r *Request, l listing, after string)
 	})
 }
 
-// listObjects serves ListObjects, the first version.
+// listObjects serves ListObjects, the first version, which has no list-type.
 func (h *handler) listObjects(ctx context.Context, r *Request) (*Response, error) {
+	if v, ok := r.query["list-type"]; ok {
+		return nil, s3err.Argument("Invalid List Type specified in Request", "list-type", v[0])
+	}
 	l, err := r.listing()
 	if err != nil {
 		return nil, err

@@ -168,6 +168,10 @@ func TestListObjectsParameters(t *testing.T) {
 		s.get("/bkt?"+list+"encoding-type=base64").wantError(400, "InvalidArgument", "Invalid Encoding Method specified in Request",
 			"ArgumentName", "encoding-type", "ArgumentValue", "base64")
 	}
+	for _, kind := range []string{"", "1", "3", "x"} {
+		s.get("/bkt?list-type="+kind).wantError(400, "InvalidArgument", "Invalid List Type specified in Request",
+			"ArgumentName", "list-type", "ArgumentValue", kind)
+	}
 	for _, token := range []string{"x", "!!!", "AQ", "AQAAAABh"} {
 		s.get("/bkt?list-type=2&continuation-token="+token).wantError(400, "InvalidArgument", "The continuation token provided is incorrect",
 			"ArgumentName", "continuation-token", "ArgumentValue", token)

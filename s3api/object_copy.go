@@ -17,8 +17,10 @@ import (
 type copySource struct{ bucket, key, versionID string }
 
 // parseCopySource reads x-amz-copy-source: "bucket/key", with or without a
-// leading slash, percent-encoded or not, with "?versionId=" behind it where a
-// version is meant. Source: AWS CopyObject.
+// leading slash, URL-encoded, with "?versionId=" behind it where a version is
+// meant. As on AWS, and unlike in a path, "+" is a space: the encoders of forms
+// write it so, and those of paths that work with AWS write a plus as "%2B".
+// Source: AWS CopyObject.
 func parseCopySource(s string) (copySource, error) {
 	bad := func(message string) error { return s3err.Argument(message, "x-amz-copy-source", s) }
 	path, version, versioned := strings.Cut(s, "?versionId=")
@@ -30,7 +32,7 @@ func parseCopySource(s string) (copySource, error) {
 		}
 		src.versionID = v
 	}
-	path, err := url.PathUnescape(path)
+	path, err := url.QueryUnescape(path)
 	if err != nil || !utf8.ValidString(path) {
 		return src, bad("Invalid copy source encoding")
 	}

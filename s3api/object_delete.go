@@ -11,8 +11,7 @@ import (
 // maxDeletes is how many objects one DeleteObjects may name.
 const maxDeletes = 1000
 
-// deleteObject serves DeleteObject. A key that is not there is deleted already,
-// also under a condition.
+// deleteObject serves DeleteObject.
 func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, error) {
 	version, err := r.versionID()
 	if err != nil {
@@ -26,10 +25,18 @@ func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := results[0].Err; err != nil && !isKind(err, meta.KindNoSuchKey) {
+	if err := results[0].Err; err != nil && !goneAlready(err, condition) {
 		return nil, conflict(err, condition)
 	}
 	return new(Response), nil
+}
+
+// goneAlready reports whether a delete failed for want of the key only, which is
+// what it was to bring about. Not so under If-Match: whoever names an ETag, or
+// "*", must not be told that a delete of theirs took place. Source: AWS
+// DeleteObject on size and time; AWS is seen to answer If-Match with NoSuchKey.
+func goneAlready(err error, p meta.Precondition) bool {
+	return isKind(err, meta.KindNoSuchKey) && p.IfMatch == ""
 }
 
 // deletion is one object of a DeleteObjects document, and what became of it.
@@ -63,7 +70,7 @@ func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, err
 		return nil, err
 	}
 	for i, res := range results {
-		if !isKind(res.Err, meta.KindNoSuchKey) {
+		if !goneAlready(res.Err, items[i].Precondition) {
 			deletions[of[i]].err = res.Err
 		}
 	}

@@ -114,7 +114,7 @@ func TestObjectHeaders(t *testing.T) {
 		r.wantHeader("Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-cache", "Content-Disposition", `attachment; filename="a"`,
 			"Content-Encoding", "gzip", "Content-Language", "de", "Expires", "not a date", "x-amz-website-redirect-location", "/other",
 			"x-amz-storage-class", "STANDARD_IA", "x-amz-tagging-count", "2", "x-amz-meta-plain", "value",
-			"x-amz-meta-utf", "=?UTF-8?b?R3LDvMOfZSDigqw=?=", "x-amz-meta-coded", "=?UTF-8?b?w6Q=?=")
+			"x-amz-meta-utf", "=?UTF-8?B?R3LDvMOfZSDigqw=?=", "x-amz-meta-coded", "=?UTF-8?B?w6Q=?=")
 		if _, ok := r.header["X-Amz-Meta-Empty"]; !ok {
 			t.Error("empty metadata is lost")
 		}
@@ -562,7 +562,10 @@ func TestDeleteConditions(t *testing.T) {
 	s.delete("/bkt/key", "x-amz-if-match-last-modified-time", "Wed, 21 Oct 2015 07:28:00 GMT").wantError(412, "PreconditionFailed", "")
 	modified := s.head("/bkt/key").header.Get("Last-Modified")
 	s.delete("/bkt/key", "If-Match", etagOf("x"), "x-amz-if-match-size", "1", "x-amz-if-match-last-modified-time", modified).want(204)
-	s.delete("/bkt/key", "If-Match", etagOf("x")).want(204) // nothing left to delete
+	s.delete("/bkt/key", "If-Match", etagOf("x")).wantError(404, "NoSuchKey", "The specified key does not exist.", "Key", "key")
+	s.delete("/bkt/key", "If-Match", "*").wantError(404, "NoSuchKey", "")
+	s.delete("/bkt/key", "x-amz-if-match-size", "1").want(204) // nothing left to delete
+	s.delete("/bkt/key", "x-amz-if-match-last-modified-time", modified).want(204)
 	s.put("/bkt/key", "x").want(200)
 	s.delete("/bkt/key", "If-Match", "*").want(204)
 	s.get("/bkt/key").want(404)

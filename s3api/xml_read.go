@@ -72,9 +72,9 @@ func (x *reader) token() (xml.Token, error) {
 
 // document reads the whole document: its root, which must be name, by children,
 // and nothing behind it. empty is true, and children is not called, when the
-// body holds nothing.
+// body holds nothing. A byte order mark may stand first (XML 1.0, appendix F).
 func (x *reader) document(name string, children func() error) (empty bool, err error) {
-	for {
+	for first := true; ; first = false {
 		t, err := x.token()
 		if errors.Is(err, io.EOF) {
 			return true, nil
@@ -82,7 +82,7 @@ func (x *reader) document(name string, children func() error) (empty bool, err e
 		if err != nil {
 			return false, err
 		}
-		if blank(t) {
+		if blank(t) || first && blank(withoutMark(t)) {
 			continue
 		}
 		start, ok := t.(xml.StartElement)
@@ -207,6 +207,14 @@ func eofMalformed(err error) error {
 		return malformed(io.ErrUnexpectedEOF)
 	}
 	return err
+}
+
+// withoutMark takes a byte order mark off the front of a text.
+func withoutMark(t xml.Token) xml.Token {
+	if text, ok := t.(xml.CharData); ok {
+		return xml.CharData(strings.TrimPrefix(string(text), "\uFEFF"))
+	}
+	return t
 }
 
 // blank reports whether t is white space.

@@ -170,7 +170,8 @@ func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (
 	if err := w.flush(); err != nil {
 		return entry{}, err
 	}
-	h := header{kind: kindBlob, id: b.id, payload: uint64(b.n), created: w.s.cfg.Clock().UnixNano(), desc: uint32(len(d))}
+	created := max(w.s.cfg.Clock().UnixNano(), 0) // the name has no room for a sign
+	h := header{kind: kindBlob, id: b.id, payload: uint64(b.n), created: created, desc: uint32(len(d))}
 	var head [headerLen]byte
 	h.encode(head[:], w.s.seed)
 	if _, err := w.file.WriteAt(head[:], 0); err != nil {

@@ -127,6 +127,27 @@ func TestDirectoryNotSynced(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestClockBeforeEpoch stores while the machine has no idea of the time: what
+// was acknowledged is found again.
+func TestClockBeforeEpoch(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	cfg := small(mem)
+	cfg.Clock = func() time.Time { return time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC) }
+	s := open(t, cfg)
+	l := newLedger()
+	for n, size := range []int{100, 10_000} {
+		id, data := blob(n, size)
+		if err := l.put(t.Context(), s, id, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	s = open(t, cfg)
+	l.check(t, s)
+	closeStore(t, s)
+}
+
 // TestReserveMeetsManyLarge puts two blobs of known size at once, for each of
 // which alone there is room: the second must not get into the reserve.
 func TestReserveMeetsManyLarge(t *testing.T) {

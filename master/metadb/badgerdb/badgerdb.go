@@ -59,6 +59,9 @@ func Open(dir string, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("metadata in %s: %w", dir, err)
 	}
+	if err := removeUnmade(dir); err != nil {
+		return nil, fmt.Errorf("metadata in %s: %w", dir, err)
+	}
 	opt := badgerOptions(dir, o)
 	bdb, err := badger.OpenManaged(opt)
 	if err != nil {

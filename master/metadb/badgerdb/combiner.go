@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/dgraph-io/badger/v4/skl"
+
 	"tdkvs/master/metadb"
 )
 
@@ -21,9 +23,11 @@ type engine interface {
 const (
 	maxBatch  = 256  // closures of one commit
 	queueSize = 1024 // closures waiting; more wait to be queued
-	// entryOverhead is what Badger counts for an entry beside key and value,
-	// and a little more, in bytes.
-	entryOverhead = 32
+	// entryOverhead is more than Badger counts for an entry beside key and value,
+	// in bytes. Badger also bounds the number of entries, to as many as there are
+	// nodes of this size in the bytes it allows: counting a node for each keeps
+	// to both bounds.
+	entryOverhead = skl.MaxNodeSize
 )
 
 // The states of a request. A waiting closure can be given up by its caller;

@@ -21,6 +21,9 @@ const (
 	formatName = "FORMAT"
 )
 
+// valueLogSuffix ends the name of a value log.
+const valueLogSuffix = ".vlog"
+
 // formatLine is the one line of the FORMAT file: what the directory holds, and
 // the version of the layout. A store of a later version is refused.
 const (
@@ -88,6 +91,37 @@ func writeFile(name string, data []byte) error {
 		return err
 	}
 	return syncDir(filepath.Dir(name))
+}
+
+// removeUnmade removes logs of no length, which Badger refuses to open. A process
+// killed while Badger was making one leaves it so, and one killed while Badger
+// was removing one: it is cut to nothing first, when the tables hold all of it.
+func removeUnmade(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	removed := false
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext != logSuffix && ext != valueLogSuffix {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() > 0 {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+		removed = true
+	}
+	if removed {
+		return syncDir(dir)
+	}
+	return nil
 }
 
 func syncDir(dir string) error {

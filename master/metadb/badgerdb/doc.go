@@ -41,7 +41,9 @@
 //   - A flushed table is msynced, then entered in MANIFEST, which is fsynced,
 //     and only then the log is removed. The table's name relies on the file
 //     system as above. Compaction syncs the directory itself.
-//   - After a crash a log is replayed up to its first invalid record.
+//   - After a crash a log is replayed up to its first invalid record. A log of
+//     no length, which a crash while it was made or removed can leave, would keep
+//     Badger from opening and is removed before (removeUnmade).
 //
 // # What Badger would pass over
 //

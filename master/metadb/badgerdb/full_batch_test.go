@@ -2,6 +2,7 @@ package badgerdb
 
 import (
 	"encoding/binary"
+	"sync"
 	"testing"
 
 	"tdkvs/master/metadb"
@@ -16,11 +17,14 @@ func TestFullBatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := mustOpen(t, t.TempDir(), Options{MemTableSize: size})
-			gate := make(chan struct{})
+			entered, gate := make(chan struct{}), make(chan struct{})
+			open := sync.OnceFunc(func() { close(gate) })
+			t.Cleanup(open)
 			var got []<-chan error
 			for i := range maxBatch {
 				got = append(got, start(db, t.Context(), func(tx metadb.Tx) error {
 					if i == 0 {
+						close(entered)
 						<-gate
 					}
 					for j := range metadb.MaxTxOps {
@@ -31,11 +35,12 @@ func TestFullBatch(t *testing.T) {
 					}
 					return nil
 				}))
-				if i > 0 {
-					waitQueued(t, db, i)
+				if i == 0 {
+					receive(t, "first update", entered)
 				}
+				waitQueued(t, db, i)
 			}
-			close(gate)
+			open()
 			for i, ch := range got {
 				if err := receive(t, "update", ch); err != nil {
 					t.Fatalf("update %d: %v", i, err)
