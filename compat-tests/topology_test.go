@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestForeignVolumeLists starts a master with volume lists that are not those of its first start. It must refuse, name the
@@ -64,8 +65,8 @@ func TestForeignVolumeLists(t *testing.T) {
 	e.waitReady(t)
 }
 
-// TestVolumesAtNewAddresses lists the volumes in another order, and moves each one to another address. They are known
-// by who they are, so all is found.
+// TestVolumesAtNewAddresses lists the volumes in another order and moves each to a new address: they are known by who
+// they are, so all is found. Volumes that have exchanged their addresses are refused, and nothing is changed.
 func TestVolumesAtNewAddresses(t *testing.T) {
 	t.Parallel()
 	d := startDeployment(t, clusterKind, settings{})
@@ -74,28 +75,59 @@ func TestVolumesAtNewAddresses(t *testing.T) {
 	for i := range 30 {
 		put(t, c, "moved", fmt.Sprint(i), content(fmt.Sprint("moved", i), 1000*i))
 	}
-	d.stop(t)
 	own := volumeURLs(t, d)
-	// Each volume's process gets the configuration address of the next one.
-	dirs := append([]string{}, d.dataDirs...)
-	for i, p := range d.volumes {
-		_, file, _ := strings.Cut(p.args[1], "=")
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		swapped := strings.Replace(string(text), "path: "+dirs[i], "path: "+dirs[(i+1)%3], 1)
-		if err := os.WriteFile(file, []byte(swapped), 0o600); err != nil {
-			t.Fatal(err)
+	d.stop(t)
+
+	// Each volume's process gets the directory of the next one.
+	dirs := d.dataDirs
+	for i := range d.volumes {
+		d.editVolume(t, i, "path: "+dirs[i], "path: "+dirs[(i+1)%3])
+		d.volumes[i].start(t)
+	}
+	for _, url := range own {
+		volume := &deployment{addr: strings.TrimPrefix(url, "http://")}
+		for healthy, said, end := false, "", time.Now().Add(time.Minute); !healthy; time.Sleep(10 * time.Millisecond) {
+			if healthy, said = volume.probe("/-/healthz"); !healthy && time.Now().After(end) {
+				t.Fatalf("%s is not up: %s", url, said)
+			}
 		}
 	}
-	d.front.args[1] = "-config=" + d.masterConfig(t, "reordered", []string{own[2], own[0], own[1]})
+	code, output := command(t, nil, "master", "-config="+d.masterConfig(t, "swapped", own))
+	for i, url := range own {
+		if want := fmt.Sprintf("swapped: %s is volume %d", url, (i+1)%3+1); code != 1 || !strings.Contains(output, want) {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, output)
+		}
+	}
+	moved := make([]string, 3)
+	for i, p := range d.volumes {
+		p.stop(t)
+		addr := freeAddress(t)
+		d.editVolume(t, i, "listen: "+strings.TrimPrefix(own[i], "http://"), "listen: "+addr)
+		moved[(i+1)%3] = "http://" + addr
+	}
+	d.front.args[1] = "-config=" + d.masterConfig(t, "moved", moved)
 	d.start(t)
 	for i := range 30 {
 		sameBytes(t, "from moved volumes", get(t, c, "moved", fmt.Sprint(i)), content(fmt.Sprint("moved", i), 1000*i))
 	}
 	put(t, c, "moved", "new", []byte("new"))
 	sameBytes(t, "written after the move", get(t, c, "moved", "new"), []byte("new"))
+}
+
+// editVolume replaces a setting in the configuration of a volume process.
+func (d *deployment) editVolume(t testing.TB, i int, from, to string) {
+	t.Helper()
+	_, file, _ := strings.Cut(d.volumes[i].args[1], "=")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("no %q in %s", from, text)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), from, to, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // volumeURLs returns the volumes of a cluster as its configuration names them.

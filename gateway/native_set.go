@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"tdkvs/master/meta"
@@ -80,7 +81,17 @@ func (l *limited) Read(p []byte) (int, error) {
 	if l.left < 0 {
 		return 0, errTooLarge()
 	}
-	return n, err
+	return n, brokenBody(err)
+}
+
+// brokenBody tells an error of reading a request from one of the store. Those
+// that others have a name for stay as they are.
+func brokenBody(err error) error {
+	var named *sigv4.Error
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &named) {
+		return err
+	}
+	return &failure{status: http.StatusBadRequest, message: "the body broke off, or came in malformed HTTP chunks", err: err}
 }
 
 // Trailer hands on what a framed body has in its trailer.

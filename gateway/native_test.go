@@ -267,6 +267,11 @@ func TestBodies(t *testing.T) {
 		r.ContentLength = 8
 		wantText(t, b.send(r, "/set/x"), 400, "bytes")
 	})
+	t.Run("malformed chunks", func(t *testing.T) {
+		r := httptest.NewRequest("PUT", "/", io.NopCloser(io.MultiReader(strings.NewReader("x"), failingReader{errors.New("invalid byte in chunk length")})))
+		r.ContentLength = -1
+		wantText(t, b.send(r, "/set/x"), 400, "malformed HTTP chunks")
+	})
 	t.Run("too slow", func(t *testing.T) {
 		r := httptest.NewRequest("PUT", "/", io.NopCloser(failingReader{os.ErrDeadlineExceeded}))
 		r.ContentLength = 8

@@ -18,13 +18,14 @@ const (
 	Extra                             // a volume was given that the topology does not have
 	Foreign                           // a volume was given that belongs to another cluster
 	Duplicate                         // one volume was given twice
+	Swapped                           // volumes of the topology have exchanged their places
 	Unclaimed                         // a volume of the topology has lost the claim of its cluster
 	Unreachable                       // a volume could not be asked who it is, and must be
 )
 
 var differenceNames = [...]string{
 	Missing: "missing", Extra: "extra", Foreign: "foreign",
-	Duplicate: "duplicate", Unclaimed: "unclaimed", Unreachable: "unreachable",
+	Duplicate: "duplicate", Swapped: "swapped", Unclaimed: "unclaimed", Unreachable: "unreachable",
 }
 
 // String returns the kind in a word.
@@ -125,7 +126,7 @@ type matcher struct {
 
 // matchTopology pairs every volume of the topology with a given one, or lists
 // the differences. Volumes that answer are known by their identity, in whatever
-// order and place; those that do not, by their recorded name, or because only
+// order, and also at a new place; those that do not, by their recorded name, or because only
 // one is left. These are asked later, before anything is read from or written to
 // them.
 func matchTopology(t metadb.Topology, probes []probe) (map[meta.VolumeID]probe, []Difference) {
@@ -143,6 +144,7 @@ func matchTopology(t metadb.Topology, probes []probe) (map[meta.VolumeID]probe, 
 		}
 	}
 	m.matchSilent(silent, lost)
+	m.matchPlaces()
 	for _, v := range t.Volumes {
 		if _, ok := m.bound[v.Number]; !ok && !lost[v.Number] {
 			m.differ(Missing, v, v.Name, nil, "volume %d (%s, last seen at %s) was not given", v.Number, v.UUID, v.Name)
@@ -181,12 +183,42 @@ func (m *matcher) matchIdentity(p probe) meta.VolumeID {
 	return 0
 }
 
-// formerly adds which volume was at this place before.
-func (m *matcher) formerly(name string) string {
+// matchPlaces finds volumes that have exchanged their places. All would be
+// found, but an exchange is hardly ever meant: disks were mounted or processes
+// configured the wrong way round. A volume at the place of one that has itself
+// gone to a new place was moved on purpose.
+func (m *matcher) matchPlaces() {
+	for _, v := range m.topology.Volumes {
+		p, given := m.bound[v.Number]
+		if !given || p.Name == v.Name {
+			continue
+		}
+		was, taken := m.formerAt(p.Name)
+		if !taken {
+			continue
+		}
+		other, given := m.bound[was.Number]
+		if _, exchanged := m.formerAt(other.Name); given && exchanged {
+			m.differ(Swapped, v, p.Name, nil, "%s is volume %d (%s), last seen at %s; volume %d (%s) was here before. Put each back in its place, or give each a place where none was before",
+				p.Name, v.Number, v.UUID, v.Name, was.Number, was.UUID)
+		}
+	}
+}
+
+// formerAt returns the volume that was last seen at a place.
+func (m *matcher) formerAt(name string) (metadb.Volume, bool) {
 	for _, v := range m.topology.Volumes {
 		if v.Name == name {
-			return fmt.Sprintf("; volume %d (%s) was here before", v.Number, v.UUID)
+			return v, true
 		}
+	}
+	return metadb.Volume{}, false
+}
+
+// formerly adds which volume was at this place before.
+func (m *matcher) formerly(name string) string {
+	if v, ok := m.formerAt(name); ok {
+		return fmt.Sprintf("; volume %d (%s) was here before", v.Number, v.UUID)
 	}
 	return ""
 }

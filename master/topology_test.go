@@ -219,6 +219,29 @@ func TestLaterStarts(t *testing.T) {
 			t.Error("the log does not say so")
 		}
 	})
+	t.Run("swapped", func(t *testing.T) {
+		t.Parallel()
+		s := start(t)
+		s.volumes[0].name, s.volumes[1].name = s.volumes[1].name, s.volumes[0].name
+		s.refused("swapped /disk2", "swapped /disk1")
+		if te := s.refusal.Error(); !strings.Contains(te, "/disk2 is volume 1") || !strings.Contains(te, "Put each back") {
+			t.Errorf("the message does not say what is where: %v", te)
+		}
+	})
+	t.Run("swapped, one of them down", func(t *testing.T) {
+		t.Parallel()
+		s := start(t)
+		s.volumes[0].name, s.volumes[1].name = s.volumes[1].name, s.volumes[0].name
+		s.volumes[1].down.Store(true)
+		s.refused("swapped /disk2", "swapped /disk1")
+	})
+	t.Run("rotated", func(t *testing.T) {
+		t.Parallel()
+		s := start(t)
+		v := s.volumes
+		v[0].name, v[1].name, v[2].name = v[1].name, v[2].name, v[0].name
+		s.refused("swapped /disk2", "swapped /disk3", "swapped /disk1")
+	})
 	t.Run("missing", func(t *testing.T) {
 		t.Parallel()
 		s := start(t)

@@ -65,7 +65,7 @@ type addressConfig struct {
 
 // clusterConfig is what a master and its volumes share.
 type clusterConfig struct {
-	// The secret that the master and its volumes share, at least 16 characters.
+	// The secret that the master and its volumes share, at least 8 characters.
 	// Without it a volume serves only clients on its own machine.
 	ClusterSecret string `yaml:"cluster_secret"`
 }

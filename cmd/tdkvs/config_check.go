@@ -16,7 +16,7 @@ const (
 	minAccessKey     = 3
 	minSecretKey     = 8
 	maxKeyLength     = 128
-	minClusterSecret = 16
+	minClusterSecret = 8
 )
 
 // address returns what to listen on, as net.Listen takes it.

@@ -165,7 +165,7 @@ func TestBadFiles(t *testing.T) {
 		{"URL port", "port: 3000\nvolumes: [http://a:70000]\n", `FILE:2: volumes[0]: want a port from 1 to 65535, not "70000"`},
 		{"same volume", "port: 3000\nvolumes:\n  - http://a:1\n  - http://b:1\n  - http://A:1/\n",
 			"FILE:5: volumes[2]: http://a:1 is given twice, first in line 3"},
-		{"short secret", ok + "cluster_secret: hunter2\n", "FILE:3: cluster_secret: want at least 16 characters, not 7"},
+		{"short secret", ok + "cluster_secret: hunter2\n", "FILE:3: cluster_secret: want at least 8 characters, not 7"},
 		{"half of the credentials", ok + "credentials:\n  access_key: abc\n",
 			"FILE:3: credentials: secret_key is missing beside access_key"},
 		{"other half", ok + "credentials: {secret_key: 12345678}\n",
