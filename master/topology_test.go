@@ -459,10 +459,10 @@ func TestSilentVolumes(t *testing.T) {
 	t.Run("its name is taken by another that answers", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t)
-		s.volumes[0].name, s.volumes[1].name = "/disk2", "/disk1"
-		down(s.volumes[1]) // at /disk1, where volume 1 was; but volume 1 answers at /disk2
+		s.volumes[0].name, s.volumes[1].name = "/disk2", "/elsewhere"
+		down(s.volumes[1]) // its name is /disk2, where volume 1 answers
 		s.open()
-		if h := s.Health(bg); h.Volumes[0].Err != nil || h.Volumes[1].Name != "/disk1" || h.Volumes[1].Err == nil {
+		if h := s.Health(bg); h.Volumes[0].Err != nil || h.Volumes[1].Name != "/elsewhere" || h.Volumes[1].Err == nil {
 			t.Errorf("health is %+v", h)
 		}
 	})
