@@ -86,8 +86,12 @@ func TestVolumesAtNewAddresses(t *testing.T) {
 	}
 	for _, url := range own {
 		volume := &deployment{addr: strings.TrimPrefix(url, "http://")}
-		for healthy, said, end := false, "", time.Now().Add(time.Minute); !healthy; time.Sleep(10 * time.Millisecond) {
-			if healthy, said = volume.probe("/-/healthz"); !healthy && time.Now().After(end) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			healthy, said := volume.probe("/-/healthz")
+			if healthy {
+				break
+			}
+			if time.Now().After(end) {
 				t.Fatalf("%s is not up: %s", url, said)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api"
+	"tdkvs/s3api/conditional"
 )
 
 // get serves GET and HEAD of a key, with conditions and a range.
@@ -51,7 +52,7 @@ func (g *gateway) get(w http.ResponseWriter, r *nativeRequest) error {
 type answer struct {
 	status int
 	header http.Header
-	span   byteRange
+	span   conditional.Range
 	begun  bool
 }
 
@@ -65,20 +66,20 @@ func answerTo(h http.Header, obj *meta.Object) (*answer, error) {
 	}}
 	a.set("Cache-Control", obj.Headers.CacheControl)
 	a.set("Expires", obj.Headers.Expires)
-	switch conditions(h, obj.ETag, modified) {
-	case failed:
+	switch result, _ := conditional.Standard().Evaluate(h, obj.ETag, modified); result {
+	case conditional.Failed:
 		return a, &failure{status: http.StatusPreconditionFailed, message: "the condition of the request does not hold"}
-	case unchanged:
+	case conditional.Unchanged:
 		a.status = http.StatusNotModified
 		return a, nil
 	}
-	a.span = byteRange{0, obj.Size}
-	if header := h.Get("Range"); header != "" && rangeApplies(h, obj.ETag, modified) {
-		switch span, result := parseRange(header, obj.Size); result {
-		case satisfiable:
+	a.span = conditional.Range{Offset: 0, Length: obj.Size}
+	if header := h.Get("Range"); header != "" && conditional.RangeApplies(h, obj.ETag, modified) {
+		switch span, result := conditional.ParseRange(header, obj.Size); result {
+		case conditional.Satisfiable:
 			a.status, a.span = http.StatusPartialContent, span
-			a.set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", span.offset, span.offset+span.length-1, obj.Size))
-		case outside:
+			a.set("Content-Range", span.ContentRange(obj.Size))
+		case conditional.Outside:
 			return a, &failure{status: http.StatusRequestedRangeNotSatisfiable, message: fmt.Sprintf("the range lies outside the value, which has %d bytes", obj.Size),
 				header: http.Header{"Content-Range": {fmt.Sprintf("bytes */%d", obj.Size)}}}
 		}
@@ -92,7 +93,7 @@ func answerTo(h http.Header, obj *meta.Object) (*answer, error) {
 	a.set("Content-Encoding", obj.Headers.ContentEncoding)
 	a.set("Content-Language", obj.Headers.ContentLanguage)
 	a.set("Content-Disposition", obj.Headers.ContentDisposition)
-	a.set("Content-Length", strconv.FormatInt(a.span.length, 10))
+	a.set("Content-Length", strconv.FormatInt(a.span.Length, 10))
 	return a, nil
 }
 
@@ -117,11 +118,11 @@ func (a *answer) begin(w http.ResponseWriter) {
 // send sends the answer. Its status goes out with the first byte, so that a
 // value which can not be read at all is still an error of its own.
 func (a *answer) send(ctx context.Context, w http.ResponseWriter, reader s3api.ObjectReader) error {
-	if a.status == http.StatusNotModified || a.span.length == 0 {
+	if a.status == http.StatusNotModified || a.span.Length == 0 {
 		a.begin(w)
 		return nil
 	}
-	body, err := reader.Range(ctx, a.span.offset, a.span.length)
+	body, err := reader.Range(ctx, a.span.Offset, a.span.Length)
 	if err != nil {
 		return err
 	}
@@ -129,8 +130,8 @@ func (a *answer) send(ctx context.Context, w http.ResponseWriter, reader s3api.O
 	if closing := body.Close(); err == nil {
 		err = closing
 	}
-	if err == nil && n != a.span.length {
-		err = fmt.Errorf("value ended after %d of %d bytes", n, a.span.length)
+	if err == nil && n != a.span.Length {
+		err = fmt.Errorf("value ended after %d of %d bytes", n, a.span.Length)
 	}
 	return err
 }

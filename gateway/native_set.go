@@ -11,6 +11,7 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/sigv4"
 )
 
@@ -138,7 +139,7 @@ func writeCondition(h http.Header) (meta.Precondition, error) {
 		if len(values) > 1 || v == "" || strings.HasPrefix(v, "W/") || strings.Contains(v, ",") {
 			return p, &failure{status: http.StatusBadRequest, message: c.name + " takes one ETag, or *, in a write"}
 		}
-		*c.to = unquote(v)
+		*c.to = conditional.Unquote(v)
 	}
 	for _, name := range [...]string{"If-Modified-Since", "If-Unmodified-Since"} {
 		if h.Get(name) != "" {

@@ -1,104 +1,29 @@
 package s3api
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
-// parseHTTPTime reads an HTTP date in any of its three forms, and ISO 8601, in
-// which some SDKs write conditions.
-func parseHTTPTime(s string) (time.Time, bool) {
-	if t, err := http.ParseTime(s); err == nil {
-		return t, true
+// sourceConditions names the conditions on the source of a copy.
+func sourceConditions() conditional.Names {
+	return conditional.Names{
+		Match: "X-Amz-Copy-Source-If-Match", NoneMatch: "X-Amz-Copy-Source-If-None-Match",
+		ModifiedSince: "X-Amz-Copy-Source-If-Modified-Since", UnmodifiedSince: "X-Amz-Copy-Source-If-Unmodified-Since",
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	return t, err == nil
-}
-
-// unquote takes the quotes off an ETag, where it has any.
-func unquote(etag string) string {
-	etag = strings.TrimSpace(etag)
-	if len(etag) >= 2 && etag[0] == '"' && etag[len(etag)-1] == '"' {
-		return etag[1 : len(etag)-1]
-	}
-	return etag
-}
-
-// matchETag reports whether a list of ETags, as in If-Match, names etag. weak
-// lets W/ pass (RFC 9110, 8.8.3.2: If-None-Match compares weakly).
-func matchETag(list, etag string, weak bool) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		item = strings.TrimSpace(item)
-		if item == "*" {
-			return true
-		}
-		if opaque, isWeak := strings.CutPrefix(item, "W/"); isWeak {
-			if !weak {
-				continue
-			}
-			item = opaque
-		}
-		if unquote(item) == etag {
-			return true
-		}
-	}
-	return false
-}
-
-// conditionNames are the headers of one set of read conditions.
-type conditionNames struct{ match, noneMatch, modifiedSince, unmodifiedSince string }
-
-func readConditions() conditionNames {
-	return conditionNames{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
-}
-
-func sourceConditions() conditionNames {
-	return conditionNames{"X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match",
-		"X-Amz-Copy-Source-If-Modified-Since", "X-Amz-Copy-Source-If-Unmodified-Since"}
-}
-
-// outcome is what conditions decide.
-type outcome uint8
-
-const (
-	proceed outcome = iota
-	failed
-	unchanged
-)
-
-// evaluate applies the conditions of a request to an object, in the order of
-// RFC 9110, 13.2.2: an ETag condition that is present replaces the date
-// condition beside it. The name is that of the condition that decided.
-func (r *Request) evaluate(names conditionNames, obj *meta.Object) (outcome, string) {
-	modified := obj.Modified.Truncate(time.Second)
-	if list := r.header(names.match); list != "" {
-		if !matchETag(list, obj.ETag, false) {
-			return failed, names.match
-		}
-	} else if t, ok := parseHTTPTime(r.header(names.unmodifiedSince)); ok && modified.After(t) {
-		return failed, names.unmodifiedSince
-	}
-	if list := r.header(names.noneMatch); list != "" {
-		if matchETag(list, obj.ETag, true) {
-			return unchanged, names.noneMatch
-		}
-	} else if t, ok := parseHTTPTime(r.header(names.modifiedSince)); ok && !modified.After(t) {
-		return unchanged, names.modifiedSince
-	}
-	return proceed, ""
 }
 
 // checkRead applies the conditions of GetObject and HeadObject.
 func (r *Request) checkRead(obj *meta.Object) (notModified bool, err error) {
-	switch result, name := r.evaluate(readConditions(), obj); result {
-	case failed:
+	switch result, name := conditional.Standard().Evaluate(r.http.Header, obj.ETag, obj.Modified); result {
+	case conditional.Failed:
 		return false, preconditionFailed(name)
-	case unchanged:
+	case conditional.Unchanged:
 		return true, nil
 	}
 	return false, nil
@@ -107,7 +32,7 @@ func (r *Request) checkRead(obj *meta.Object) (notModified bool, err error) {
 // checkSource applies the conditions on the source of a copy: whatever does not
 // hold is a failure.
 func (r *Request) checkSource(obj *meta.Object) error {
-	if result, name := r.evaluate(sourceConditions(), obj); result != proceed {
+	if result, name := sourceConditions().Evaluate(r.http.Header, obj.ETag, obj.Modified); result != conditional.Proceed {
 		return preconditionFailed(strings.ToLower(name))
 	}
 	return nil
@@ -135,14 +60,14 @@ func (r *Request) writePrecondition() (meta.Precondition, error) {
 			return meta.Precondition{}, notImplemented(name, "")
 		}
 	}
-	return meta.Precondition{IfMatch: unquote(match), IfNoneMatch: noneMatch}, nil
+	return meta.Precondition{IfMatch: conditional.Unquote(match), IfNoneMatch: noneMatch}, nil
 }
 
 // deletePrecondition reads the conditions of DeleteObject.
 func (r *Request) deletePrecondition() (meta.Precondition, error) {
-	p := meta.Precondition{IfMatch: unquote(r.header("If-Match"))}
+	p := meta.Precondition{IfMatch: conditional.Unquote(r.header("If-Match"))}
 	if v := r.header("X-Amz-If-Match-Last-Modified-Time"); v != "" {
-		t, ok := parseHTTPTime(v)
+		t, ok := conditional.ParseTime(v)
 		if !ok {
 			return p, s3err.Argument("Invalid date", "x-amz-if-match-last-modified-time", v)
 		}
@@ -158,5 +83,5 @@ func (r *Request) deletePrecondition() (meta.Precondition, error) {
 	return p, nil
 }
 
-// conditional reports whether p has any condition.
-func conditional(p meta.Precondition) bool { return p != (meta.Precondition{}) }
+// hasCondition reports whether p has any condition.
+func hasCondition(p meta.Precondition) bool { return p != (meta.Precondition{}) }

@@ -5,6 +5,7 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -117,28 +118,28 @@ func (h *handler) uploadPartCopy(ctx context.Context, r *Request) (*Response, er
 }
 
 // copySpan returns the bytes of the source that UploadPartCopy is to copy.
-func (r *Request) copySpan(src *meta.Object) (byteRange, error) {
-	span := byteRange{0, src.Size}
+func (r *Request) copySpan(src *meta.Object) (conditional.Range, error) {
+	span := conditional.Range{Offset: 0, Length: src.Size}
 	if v := r.header("X-Amz-Copy-Source-Range"); v != "" {
 		var err error
 		if span, err = parseCopyRange(v, src.Size); err != nil {
 			return span, err
 		}
 	}
-	if span.length > meta.MaxPutSize {
+	if span.Length > meta.MaxPutSize {
 		return span, sourceTooLarge()
 	}
 	return span, nil
 }
 
 // copyPart writes the part.
-func (h *handler) copyPart(ctx context.Context, r *Request, reader ObjectReader, span byteRange, number int, up meta.Upload) (*Response, error) {
+func (h *handler) copyPart(ctx context.Context, r *Request, reader ObjectReader, span conditional.Range, number int, up meta.Upload) (*Response, error) {
 	body, err := h.openCopy(ctx, reader, span, checksum.UploadOf(up).Store())
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	part, err := h.cfg.Backend.PutPart(ctx, r.Bucket, r.Key, up.UploadID, number, span.length, body)
+	part, err := h.cfg.Backend.PutPart(ctx, r.Bucket, r.Key, up.UploadID, number, span.Length, body)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -230,7 +231,7 @@ func readPart(x *reader) (completedPart, error) {
 			p.number = int(n)
 		case name == "ETag":
 			p.etag, err = x.text()
-			p.etag = strings.ToLower(unquote(p.etag))
+			p.etag = strings.ToLower(conditional.Unquote(p.etag))
 		case strings.HasPrefix(name, "Checksum"):
 			a, ok := checksum.ParseAlgorithm(strings.TrimPrefix(name, "Checksum"))
 			if !ok {

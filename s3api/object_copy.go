@@ -10,6 +10,7 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -186,7 +187,7 @@ func (h *handler) copyTo(ctx context.Context, r *Request, reader ObjectReader, p
 	if store == checksum.None {
 		store, _ = checksum.ParseAlgorithm(src.Checksum.Algorithm)
 	}
-	body, err := h.openCopy(ctx, reader, byteRange{0, src.Size}, store)
+	body, err := h.openCopy(ctx, reader, conditional.Range{Offset: 0, Length: src.Size}, store)
 	if err != nil {
 		return nil, err
 	}
@@ -221,15 +222,15 @@ func (c *copyBody) Close() {
 }
 
 // openCopy opens a run of the source's bytes as a payload.
-func (h *handler) openCopy(ctx context.Context, reader ObjectReader, span byteRange, store checksum.Algorithm) (*copyBody, error) {
+func (h *handler) openCopy(ctx context.Context, reader ObjectReader, span conditional.Range, store checksum.Algorithm) (*copyBody, error) {
 	src := io.NopCloser(strings.NewReader(""))
-	if span.length > 0 {
+	if span.Length > 0 {
 		var err error
-		if src, err = reader.Range(ctx, span.offset, span.length); err != nil {
+		if src, err = reader.Range(ctx, span.Offset, span.Length); err != nil {
 			return nil, err
 		}
 	}
-	return &copyBody{checksum.NewPayload(src, checksum.Config{Size: span.length, Store: store}), src}, nil
+	return &copyBody{checksum.NewPayload(src, checksum.Config{Size: span.Length, Store: store}), src}, nil
 }
 
 // directive reads a COPY or REPLACE header.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -131,7 +132,7 @@ func readDeletion(x *reader) (deletion, error) {
 			d.version, err = x.text()
 		case "ETag":
 			d.item.IfMatch, err = x.text()
-			d.item.IfMatch = unquote(d.item.IfMatch)
+			d.item.IfMatch = conditional.Unquote(d.item.IfMatch)
 		case "LastModifiedTime":
 			d.item.IfModTime, err = x.time()
 			d.item.IfModTime = d.item.IfModTime.Truncate(time.Second)

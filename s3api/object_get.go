@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -24,7 +25,7 @@ func (h *handler) getObject(ctx context.Context, r *Request) (*Response, error) 
 	}
 	obj := reader.Object()
 	resp, span, err := h.readResponse(ctx, r, &obj)
-	if err != nil || resp.status == http.StatusNotModified || span.length == 0 {
+	if err != nil || resp.status == http.StatusNotModified || span.Length == 0 {
 		if closing := reader.Close(); err == nil && closing != nil {
 			return nil, closing
 		}
@@ -41,8 +42,8 @@ func (h *handler) getObject(ctx context.Context, r *Request) (*Response, error) 
 }
 
 // copyRange writes a run of an object's bytes to w.
-func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span byteRange) error {
-	body, err := reader.Range(ctx, span.offset, span.length)
+func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span conditional.Range) error {
+	body, err := reader.Range(ctx, span.Offset, span.Length)
 	if err != nil {
 		return err
 	}
@@ -50,8 +51,8 @@ func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span byteR
 	if closing := body.Close(); err == nil {
 		err = closing
 	}
-	if err == nil && n != span.length {
-		err = fmt.Errorf("object body ended after %d of %d bytes", n, span.length)
+	if err == nil && n != span.Length {
+		err = fmt.Errorf("object body ended after %d of %d bytes", n, span.Length)
 	}
 	return err
 }
@@ -86,13 +87,13 @@ func parseVersionID(values []string) (string, error) {
 
 // readResponse evaluates conditions, range, part number and overrides of a read,
 // and returns the answer without its body, and the bytes that the body has.
-func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, byteRange, error) {
+func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, conditional.Range, error) {
 	if r.has("X-Amz-Server-Side-Encryption-Customer-Algorithm") || r.has("X-Amz-Server-Side-Encryption-Customer-Key") {
-		return nil, byteRange{}, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
+		return nil, conditional.Range{}, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
 	}
 	notModified, err := r.checkRead(obj)
 	if err != nil {
-		return nil, byteRange{}, err
+		return nil, conditional.Range{}, err
 	}
 	resp := new(Response)
 	if notModified {
@@ -101,13 +102,13 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 		resp.set("Last-Modified", httpTime(obj.Modified))
 		resp.setOptional("Cache-Control", obj.Headers.CacheControl)
 		resp.setOptional("Expires", obj.Headers.Expires)
-		return resp, byteRange{}, nil
+		return resp, conditional.Range{}, nil
 	}
 	span, sum, err := h.span(ctx, r, obj, resp)
 	if err != nil {
-		return nil, byteRange{}, err
+		return nil, conditional.Range{}, err
 	}
-	resp.length = span.length
+	resp.length = span.Length
 	resp.setObject(obj)
 	if r.header("X-Amz-Checksum-Mode") == "ENABLED" {
 		resp.setChecksum(sum)
@@ -117,8 +118,8 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 
 // span finds out which bytes a read asks for, with the checksum of exactly those
 // where it is known, and sets status and headers accordingly.
-func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (byteRange, meta.Checksum, error) {
-	whole := byteRange{0, obj.Size}
+func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
+	whole := conditional.Range{Offset: 0, Length: obj.Size}
 	header := r.header("Range")
 	if _, ok := r.query["partNumber"]; ok {
 		if header != "" {
@@ -126,38 +127,28 @@ func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *
 		}
 		return h.partSpan(ctx, r, obj, resp)
 	}
-	if header == "" || !r.rangeApplies(obj) {
+	if header == "" || !conditional.RangeApplies(r.http.Header, obj.ETag, obj.Modified) {
 		return whole, obj.Checksum, nil
 	}
-	span, ok, err := parseRange(header, obj.Size)
-	if err != nil || !ok {
-		return whole, obj.Checksum, err
+	span, result := conditional.ParseRange(header, obj.Size)
+	switch result {
+	case conditional.Ignored:
+		return whole, obj.Checksum, nil
+	case conditional.Outside:
+		return whole, meta.Checksum{}, invalidRange(header, obj.Size)
 	}
 	resp.status = http.StatusPartialContent
-	resp.set("Content-Range", span.contentRange(obj.Size))
+	resp.set("Content-Range", span.ContentRange(obj.Size))
 	if span == whole {
 		return span, obj.Checksum, nil
 	}
 	return span, meta.Checksum{}, nil
 }
 
-// rangeApplies evaluates If-Range (RFC 9110, 13.1.5): where it does not match,
-// the whole object is sent.
-func (r *Request) rangeApplies(obj *meta.Object) bool {
-	v := r.header("If-Range")
-	if v == "" {
-		return true
-	}
-	if t, ok := parseHTTPTime(v); ok {
-		return obj.Modified.Truncate(time.Second).Equal(t)
-	}
-	return matchETag(v, obj.ETag, false)
-}
-
 // partSpan is the span of a read by part number. An object that was written in
 // one piece has one part.
-func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (byteRange, meta.Checksum, error) {
-	whole := byteRange{0, obj.Size}
+func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
+	whole := conditional.Range{Offset: 0, Length: obj.Size}
 	number, err := r.partNumber()
 	if err != nil {
 		return whole, meta.Checksum{}, err
@@ -171,7 +162,7 @@ func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, re
 		}
 		if obj.Size > 0 {
 			resp.status = http.StatusPartialContent
-			resp.set("Content-Range", whole.contentRange(obj.Size))
+			resp.set("Content-Range", whole.ContentRange(obj.Size))
 		}
 		return whole, obj.Checksum, nil
 	}
@@ -182,11 +173,11 @@ func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, re
 	if len(parts) == 0 || parts[0].Number != number {
 		return whole, meta.Checksum{}, unsatisfiable
 	}
-	span := byteRange{parts[0].Offset, parts[0].Size}
+	span := conditional.Range{Offset: parts[0].Offset, Length: parts[0].Size}
 	resp.set("x-amz-mp-parts-count", strconv.Itoa(obj.Parts))
-	if span.length > 0 {
+	if span.Length > 0 {
 		resp.status = http.StatusPartialContent
-		resp.set("Content-Range", span.contentRange(obj.Size))
+		resp.set("Content-Range", span.ContentRange(obj.Size))
 	}
 	return span, parts[0].Checksum, nil
 }

@@ -52,7 +52,7 @@ func (r *Response) setChecksum(c meta.Checksum) {
 
 // conflict names a lost race of a conditional write as AWS does.
 func conflict(err error, p meta.Precondition) error {
-	if conditional(p) && isKind(err, meta.KindConflict) {
+	if hasCondition(p) && isKind(err, meta.KindConflict) {
 		return s3err.Of(s3err.ConditionalRequestConflict).Wrap(err)
 	}
 	return err

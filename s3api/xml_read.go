@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tdkvs/s3api/conditional"
 	"tdkvs/s3api/s3err"
 )
 
@@ -192,7 +193,7 @@ func (x *reader) time() (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t, nil
 	}
-	t, ok := parseHTTPTime(s)
+	t, ok := conditional.ParseTime(s)
 	if !ok {
 		return time.Time{}, malformed(errors.New("not a time"))
 	}
