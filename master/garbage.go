@@ -38,9 +38,10 @@ type collector struct {
 	e     *Engine
 	woken chan struct{}
 
-	mu     sync.Mutex // held during a step
-	cursor []byte     // where the next step looks on; nil: from the start
-	down   map[meta.VolumeID]backoff
+	mu         sync.Mutex // held during a step
+	cursor     []byte     // where the next step looks on; nil: from the start
+	down       map[meta.VolumeID]backoff
+	unreadable map[string]bool // rows that were logged as such
 
 	statsMu sync.Mutex
 	stats   GarbageStats
@@ -53,7 +54,7 @@ type backoff struct {
 }
 
 func newCollector(e *Engine) *collector {
-	return &collector{e: e, woken: make(chan struct{}, 1), down: make(map[meta.VolumeID]backoff)}
+	return &collector{e: e, woken: make(chan struct{}, 1), down: make(map[meta.VolumeID]backoff), unreadable: make(map[string]bool)}
 }
 
 // CollectGarbage removes everything that is due, except what readers or failing
@@ -143,8 +144,12 @@ func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
 		n := 0
 		return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
 			g, err := metadb.UnmarshalGarbage(row)
+			if err == nil && (g.Kind < metadb.GarbageBlobs || g.Kind > metadb.GarbageCompleted) {
+				err = fmt.Errorf("kind %d: written by a newer version of the program", g.Kind)
+			}
 			if err != nil {
-				return false, err
+				c.leave(ctx, k, err)
+				return true, nil
 			}
 			n += len(g.Pieces)
 			if len(entries) > 0 && (expands(g.Kind) || n > garbagePieces) {
@@ -155,6 +160,16 @@ func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
 		})
 	})
 	return entries, err
+}
+
+// leave notes a row that can not be read, by this version of the program at
+// least. It stays, with what it names, and does not hold up the others.
+func (c *collector) leave(ctx context.Context, key []byte, err error) {
+	if !c.unreadable[string(key)] {
+		c.unreadable[string(key)] = true
+		c.e.log.ErrorContext(ctx, "an entry of the garbage queue can not be read: it is left, and what it names is not removed",
+			"key", fmt.Sprintf("%x", key), "error", err)
+	}
 }
 
 func expands(k metadb.GarbageKind) bool {
@@ -229,11 +244,9 @@ func settleEntry(tx metadb.Tx, en *entry, by *GarbageStats) error {
 	case en.Kind == metadb.GarbageCompleted:
 		by.Entries++
 		return tx.Delete(metadb.CompletedKey(en.UploadID))
-	case en.Kind == metadb.GarbageBlobs || expands(en.Kind):
-		by.Entries++
-		return nil
 	}
-	return fmt.Errorf("garbage of unknown kind %d: written by a newer version of the program", en.Kind)
+	by.Entries++
+	return nil
 }
 
 // heldUntil returns until when one of the pieces' volumes is left alone; zero

@@ -293,22 +293,21 @@ func TestRunCollects(t *testing.T) {
 	}
 }
 
-// A worker that can not read its queue says so, and ends when it is told to.
+// A worker whose steps fail says so, and ends when it is told to.
 func TestRunLogsFailures(t *testing.T) {
 	t.Parallel()
 	s := newBareStore(t, 1)
 	s.open()
-	bad := metadb.GarbageKey(s.clock.now(), [8]byte{})
-	if err := s.db.Update(bg, func(tx metadb.Tx) error { return tx.Set(bad, []byte{9}) }); err != nil {
+	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CollectGarbage(bg); !errors.Is(err, metadb.ErrNewerRecord) {
-		t.Errorf("%v, want ErrNewerRecord", err)
+	if err := s.CollectGarbage(bg); !errors.Is(err, metadb.ErrClosed) {
+		t.Errorf("%v, want ErrClosed", err)
 	}
 	ctx, cancel := context.WithCancel(bg)
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.log.String(), "newer version"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.log.String(), "metadb: closed"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log says: %s", s.log)
 		}
@@ -316,6 +315,40 @@ func TestRunLogsFailures(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// An entry that can not be read stays, is logged once, and does not hold up the
+// entries behind it.
+func TestUnreadableEntry(t *testing.T) {
+	t.Parallel()
+	s := newBareStore(t, 1)
+	s.open()
+	s.createBucket(bucket)
+	bad, newer := metadb.GarbageKey(s.clock.now(), [8]byte{}), metadb.GarbageKey(s.clock.now(), [8]byte{1})
+	row, err := metadb.MarshalGarbage(&metadb.Garbage{Kind: 99, Queued: s.clock.now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(bg, func(tx metadb.Tx) error { return errors.Join(tx.Set(bad, []byte{9}), tx.Set(newer, row)) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s.put("k", "x")
+		s.remove("k")
+		s.clock.advance(time.Hour)
+		s.collect()
+		if n := s.blobs(); n != 0 {
+			t.Errorf("%d blobs are left", n)
+		}
+	}
+	for _, key := range [][]byte{bad, newer} {
+		if _, ok := s.rows()[string(key)]; !ok {
+			t.Errorf("the entry %x is gone", key)
+		}
+	}
+	if n := strings.Count(s.log.String(), "can not be read"); n != 2 {
+		t.Errorf("logged %d times: %s", n, s.log)
 	}
 }
 
