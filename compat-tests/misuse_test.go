@@ -72,7 +72,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		"an empty list of volumes":   {"master", "port: 3000\nvolumes: []\n", []string{"FILE:2:", "volumes"}},
 		"a volume that is no URL":    {"master", "port: 3000\nvolumes:\n  - 10.0.0.1:3001\n", []string{"FILE:3:", "http://", "10.0.0.1:3001"}},
 		"a volume given twice":       {"master", "port: 3000\nvolumes:\n  - http://127.0.0.1:1\n  - http://127.0.0.1:1/\n", []string{"FILE:4:", "twice"}},
-		"a short cluster secret":     {"volume", "port: 3000\npath: /x\ncluster_secret: short\n", []string{"FILE:3:", "cluster_secret", "16"}},
+		"a short cluster secret":     {"volume", "port: 3000\npath: /x\ncluster_secret: short\n", []string{"FILE:3:", "cluster_secret", "at least 8"}},
 		"a secret key that is short": {"master", goodMaster + "credentials:\n  access_key: abc\n  secret_key: short\n", []string{"FILE:4:", "8"}},
 		"a tab for indentation":      {"master", "port: 3000\nvolumes:\n\t- http://127.0.0.1:1\n", []string{"FILE:3:", "tab"}},
 		"a field given twice":        {"volume", "port: 1\nport: 2\npath: /x\n", []string{"FILE:2:", "twice"}},
