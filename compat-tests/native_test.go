@@ -218,3 +218,18 @@ func TestNativeSignedByCurl(t *testing.T) {
 		wantText(t, "plainly signed with a wrong secret", d.curl(t, "/get/signed/plainly", wrong...), 403)
 	})
 }
+
+// TestNativeBucketByS3 makes the bucket of the native API by S3, before the native API has.
+func TestNativeBucketByS3(t *testing.T) {
+	eachDeployment(t, func(t *testing.T, d *deployment) {
+		c := d.sdk(t)
+		wantText(t, "before there is any value", d.curl(t, "/get/a", "-u", d.user()), 404)
+		bucket(t, c, "kv")
+		put(t, c, "kv", "a", []byte("by S3"))
+		sameBytes(t, "by the native API", d.curl(t, "/get/a", "-u", d.user()).body, []byte("by S3"))
+		if a := d.curl(t, "/set/b", "-u", d.user(), "-X", "PUT", "-d", "by curl"); a.status/100 != 2 {
+			t.Errorf("PUT: %v", a)
+		}
+		sameBytes(t, "by S3", get(t, c, "kv", "b"), []byte("by curl"))
+	})
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // Bucket holds the keys of the native routes.
-const Bucket = "kv"
+const Bucket = s3api.NativeBucket
 
 // The native routes. Buckets of these names can not be made.
 const (

@@ -113,7 +113,7 @@ func bucketOperations() []operation {
 	return []operation{
 		{name: "CreateBucket", method: put, scope: scopeBucket, body: bodyXML, limit: limitSmallXML,
 			permission: "s3:CreateBucket", handle: (*handler).createBucket,
-			note: "An existing bucket of one's own is 409 BucketAlreadyOwnedByYou in every region. Names `get`, `set` and `delete` are reserved."},
+			note: "An existing bucket of one's own is 409 BucketAlreadyOwnedByYou in every region. Names `get`, `set` and `delete` are reserved; `kv`, the bucket of the native API, is allowed."},
 		{name: "HeadBucket", method: head, scope: scopeBucket,
 			permission: "s3:ListBucket", handle: (*handler).headBucket},
 		{name: "DeleteBucket", method: del, scope: scopeBucket, status: http.StatusNoContent,

@@ -122,11 +122,18 @@ func possibleBucketName(name string) bool {
 
 func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
+// NativeBucket holds the keys of the native API. Its name is shorter than S3
+// allows, and may be created by S3 all the same, so that either API can come first.
+const NativeBucket = "kv"
+
 // validBucketName reports whether a bucket may be created under this name, by
 // AWS "General purpose bucket naming rules": 3 to 63 characters, DNS labels, not
 // an IP address, none of the affixes that AWS reserves. The names of the native
 // routes are taken, too.
 func validBucketName(name string) bool {
+	if name == NativeBucket {
+		return true
+	}
 	if len(name) < 3 || len(name) > 63 || net.ParseIP(name) != nil {
 		return false
 	}

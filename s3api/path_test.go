@@ -106,7 +106,7 @@ func FuzzParseTarget(f *testing.F) {
 
 func TestBucketNames(t *testing.T) {
 	t.Parallel()
-	good := []string{"abc", "a-b", "a.b", "123", "my.bucket-1", strings.Repeat("a", 63), "get1", "1.2.3", "a.b.c.d"}
+	good := []string{"abc", "a-b", "a.b", "123", "my.bucket-1", strings.Repeat("a", 63), "get1", "1.2.3", "a.b.c.d", "kv"}
 	bad := []string{"", "a", "ab", strings.Repeat("a", 64), "ABC", "a_b", "-abc", "abc-", ".abc", "abc.", "a..b", "a.-b", "a-.b",
 		"192.168.1.1", "999.999.999.999", "xn--abc", "sthree-abc", "amzn-s3-demo-x", "abc-s3alias", "abc--ol-s3", "abc.mrap",
 		"abc--x-s3", "abc--table-s3", "get", "set", "delete", "a b", "a/b", "é12"}
