@@ -73,11 +73,7 @@ func (h *handler) getBucketACL(ctx context.Context, r *Request) (*Response, erro
 
 // getObjectACL serves GetObjectAcl.
 func (h *handler) getObjectACL(ctx context.Context, r *Request) (*Response, error) {
-	version, err := r.versionID()
-	if err != nil {
-		return nil, err
-	}
-	obj, err := h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
+	obj, err := h.object(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +109,7 @@ func (h *handler) ownerOf(userID string) Identity {
 
 // getObjectTagging serves GetObjectTagging.
 func (h *handler) getObjectTagging(ctx context.Context, r *Request) (*Response, error) {
-	version, err := r.versionID()
-	if err != nil {
-		return nil, err
-	}
-	obj, err := h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
+	obj, err := h.object(ctx, r)
 	if err != nil {
 		return nil, err
 	}

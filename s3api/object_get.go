@@ -59,16 +59,21 @@ func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span condi
 
 // headObject serves HeadObject: GetObject without the body.
 func (h *handler) headObject(ctx context.Context, r *Request) (*Response, error) {
-	version, err := r.versionID()
-	if err != nil {
-		return nil, err
-	}
-	obj, err := h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
+	obj, err := h.object(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	resp, _, err := h.readResponse(ctx, r, &obj)
 	return resp, err
+}
+
+// object returns the record of the version that a request names.
+func (h *handler) object(ctx context.Context, r *Request) (meta.Object, error) {
+	version, err := r.versionID()
+	if err != nil {
+		return meta.Object{}, err
+	}
+	return h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
 }
 
 // versionID reads the versionId parameter. Buckets are unversioned: every object
