@@ -94,6 +94,9 @@ func Unquote(etag string) string {
 // ParseTime reads an HTTP date in any of its three forms, and ISO 8601, in which
 // some SDKs write conditions.
 func ParseTime(s string) (time.Time, bool) {
+	if s == "" { // most requests: not worth four attempts and their errors
+		return time.Time{}, false
+	}
 	if t, err := http.ParseTime(s); err == nil {
 		return t, true
 	}
