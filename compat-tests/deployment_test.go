@@ -184,12 +184,31 @@ func (d *deployment) waitReady(t testing.TB) {
 			}
 		}
 		ready, text := d.probe("/-/readyz")
-		if ready {
+		if ready && d.volumesUp(t) {
 			return
 		}
 		answer = text
 	}
 	t.Fatalf("not ready after a minute: %s\n%s", answer, d.front.logTail())
+}
+
+// volumesUp asks the volume processes themselves: what the front says of them may be half a second old, from before one was
+// killed.
+func (d *deployment) volumesUp(t testing.TB) bool {
+	t.Helper()
+	for _, p := range d.volumes {
+		_, file, _ := strings.Cut(p.args[1], "=")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "listen: ")
+		addr, _, _ := strings.Cut(rest, "\n")
+		if up, _ := (&deployment{addr: addr}).probe("/-/healthz"); !up {
+			return false
+		}
+	}
+	return true
 }
 
 // probe asks one of the front's health addresses and reports whether it answered 200, and what it said.
