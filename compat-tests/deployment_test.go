@@ -202,8 +202,13 @@ func (d *deployment) volumesUp(t testing.TB) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, rest, _ := strings.Cut(string(text), "listen: ")
+		_, rest, found := strings.Cut(string(text), "listen: ")
 		addr, _, _ := strings.Cut(rest, "\n")
+		if !found { // the smallest configuration
+			_, rest, _ = strings.Cut(string(text), "port: ")
+			port, _, _ := strings.Cut(rest, "\n")
+			addr = net.JoinHostPort("127.0.0.1", port)
+		}
 		if up, _ := (&deployment{addr: addr}).probe("/-/healthz"); !up {
 			return false
 		}
