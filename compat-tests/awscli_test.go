@@ -36,6 +36,8 @@ func (a awsCLI) s3(t testing.TB, args ...string) string {
 	return string(a.tool(append([]string{"s3"}, args...)...).run(t))
 }
 
+// Covers: PutObject, GetObject, ListObjectsV2, DeleteObject, CreateMultipartUpload, UploadPart.
+// Covers: CompleteMultipartUpload.
 func TestAWSCLI(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		a := d.awsCLI(t)
@@ -97,6 +99,7 @@ func testCLIPresign(t *testing.T, a awsCLI) {
 	sameBytes(t, "the presigned URL", got.body, content("file 8388608.bin", 8<<20))
 }
 
+// Covers: PutObject, GetObject, ListObjectsV2, DeleteObject.
 func TestAWSCLISync(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		a, tree := d.awsCLI(t), sampleTree(t)

@@ -11,6 +11,8 @@ const memoryBar = 256 << 20
 
 // TestBigObject moves one big file up and down with the aws CLI, which sends it in parts, and again in one piece with
 // curl, and looks at the memory that this took.
+//
+// Covers: CreateMultipartUpload, UploadPart, CompleteMultipartUpload, GetObject.
 func TestBigObject(t *testing.T) {
 	mib := sizeFromEnv(t, "TDKVS_BIG_MIB", 64)
 	eachDeployment(t, func(t *testing.T, d *deployment) {

@@ -13,6 +13,8 @@ const restartBar = 5 * time.Second
 
 // TestCrash kills the store with SIGKILL at random moments while writers put, overwrite and delete, starts it again and
 // compares everything with what was acknowledged, round after round on the same data.
+//
+// Covers: PutObject, DeleteObject, CompleteMultipartUpload, GetObject.
 func TestCrash(t *testing.T) {
 	rounds := sizeFromEnv(t, "TDKVS_CRASH_ROUNDS", 5)
 	t.Parallel()

@@ -17,6 +17,8 @@ import (
 // TestExpectContinue announces bodies with "Expect: 100-continue", as the aws CLI and curl do. The store must ask for the
 // body, or else refuse and close the connection. It must do so for an empty body too, although nothing is to be sent:
 // after a final answer without a 100 before it, the aws CLI mixes up the next answer on the same connection.
+//
+// Covers: PutObject.
 func TestExpectContinue(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c := d.sdk(t)

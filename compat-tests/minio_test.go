@@ -37,6 +37,7 @@ func minioGet(t testing.TB, c *minio.Client, b, key string) []byte {
 	return drain(t, o)
 }
 
+// Covers: PutObject, GetObject, HeadObject, DeleteObject.
 func TestMinIOObjects(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		for _, trailing := range []bool{false, true} {
@@ -96,6 +97,7 @@ func testMinIOStreams(t *testing.T, c *minio.Client, b string) {
 	}
 }
 
+// Covers: UploadPartCopy, CompleteMultipartUpload.
 func TestMinIOCompose(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx, b := d.minio(t, false), t.Context(), "composed"
@@ -122,6 +124,7 @@ func TestMinIOCompose(t *testing.T) {
 	})
 }
 
+// Covers: ListObjects, ListObjectsV2, DeleteObjects.
 func TestMinIOListingsAndRemoval(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx, b := d.minio(t, false), t.Context(), "listed"
@@ -175,6 +178,7 @@ func TestMinIOListingsAndRemoval(t *testing.T) {
 	})
 }
 
+// Covers: PutObject, GetObject, HeadObject.
 func TestMinIOPresigned(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx, b, key, web := d.minio(t, false), t.Context(), "minio-presigned", "dir/a b+c%.txt", d.httpClient(t, 4)
@@ -201,6 +205,7 @@ func TestMinIOPresigned(t *testing.T) {
 	})
 }
 
+// Covers: ListMultipartUploads, AbortMultipartUpload.
 func TestMinIOBrokenOffUpload(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx, b := d.minio(t, false), t.Context(), "broken-off"

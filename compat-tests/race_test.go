@@ -14,6 +14,8 @@ import (
 
 // TestRaceOfConditionalWriters lets 32 writers create one key with If-None-Match: *, round after round. One must win, and
 // its bytes must be there; all others must be told that they came too late.
+//
+// Covers: PutObject.
 func TestRaceOfConditionalWriters(t *testing.T) {
 	rounds := sizeFromEnv(t, "TDKVS_RACE_ROUNDS", 20)
 	eachDeployment(t, func(t *testing.T, d *deployment) {
@@ -57,6 +59,8 @@ func racerBody(round, writer int) []byte {
 }
 
 // TestReadersDuringOverwrites reads a key while it is overwritten and deleted: each answer is one whole version or 404.
+//
+// Covers: PutObject, GetObject.
 func TestReadersDuringOverwrites(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, b, key := d.sdk(t), "overwritten", "k"

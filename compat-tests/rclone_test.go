@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+// Covers: PutObject, GetObject, HeadObject, ListObjectsV2, DeleteObject.
 func TestRclone(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// Covers: PutObject, GetObject, ListObjectsV2, DeleteObject.
 func TestRestic(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		dir := t.TempDir()

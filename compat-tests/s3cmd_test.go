@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+// Covers: CreateBucket, ListBuckets, PutObject, GetObject, ListObjects, DeleteObjects.
 func TestS3cmd(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		dir := t.TempDir()

@@ -45,6 +45,7 @@ func expectedListing(keys []string, prefix, delimiter, start string) []string {
 	return entries
 }
 
+// Covers: ListObjects, ListObjectsV2.
 func TestSDKListings(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c := d.sdk(t)

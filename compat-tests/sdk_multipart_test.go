@@ -64,6 +64,7 @@ func partsETag(parts ...[]byte) string {
 	return fmt.Sprintf(`"%s-%d"`, hex.EncodeToString(h.Sum(nil)), len(parts))
 }
 
+// Covers: CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload.
 func TestSDKMultipart(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -156,6 +157,7 @@ func testReadsOfParts(t *testing.T, c *s3.Client, b, key string, parts [][]byte,
 	}
 }
 
+// Covers: UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
 func TestSDKMultipartRefusals(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -202,6 +204,7 @@ func TestSDKMultipartRefusals(t *testing.T) {
 	})
 }
 
+// Covers: UploadPartCopy.
 func TestSDKUploadPartCopy(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()

@@ -21,6 +21,7 @@ func sizes() []int {
 	return []int{0, 1, 100, 4 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 - 1, 1 << 20, 1<<20 + 1, 3<<20 + 5, 9<<20 + 1}
 }
 
+// Covers: CreateBucket, HeadBucket, ListBuckets, DeleteBucket, GetBucketLocation.
 func TestSDKBuckets(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -86,6 +87,7 @@ func TestSDKBuckets(t *testing.T) {
 	})
 }
 
+// Covers: PutObject, GetObject, HeadObject, DeleteObject.
 func TestSDKObjects(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -156,6 +158,7 @@ func testOverwriteAndDelete(t *testing.T, c *s3.Client, b string) {
 	}
 }
 
+// Covers: GetObject.
 func TestSDKRanges(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -192,6 +195,7 @@ func TestSDKRanges(t *testing.T) {
 	})
 }
 
+// Covers: PutObject, GetObject.
 func TestSDKConditions(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()
@@ -242,6 +246,7 @@ func TestSDKConditions(t *testing.T) {
 	})
 }
 
+// Covers: PutObject, GetObject, HeadObject.
 func TestSDKChecksums(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		endpoint, trusting := d.tlsFront(t)
@@ -444,6 +449,7 @@ func TestSDKPresigned(t *testing.T) {
 	})
 }
 
+// Covers: CopyObject.
 func TestSDKCopy(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		c, ctx := d.sdk(t), t.Context()

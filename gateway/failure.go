@@ -60,6 +60,9 @@ func kindRows() map[meta.Kind]kindRow {
 		meta.KindReadOnly:           {http.StatusServiceUnavailable, "the store, or a volume of it, has become read-only"},
 		meta.KindCorrupt:            {http.StatusInternalServerError, "the stored value is damaged and was not sent"},
 		meta.KindUnavailable:        {http.StatusServiceUnavailable, "a volume can not be reached at the moment"},
+		meta.KindObjectLocked:       {http.StatusForbidden, "the key is locked: a retention or a legal hold protects it"},
+		meta.KindNoObjectLock:       {http.StatusBadRequest, "the bucket of native keys has no object lock"},
+		meta.KindInvalidBucketState: {http.StatusConflict, "the state of the bucket of native keys does not allow it"},
 		meta.KindCanceled:           {http.StatusServiceUnavailable, "the request was canceled"},
 	}
 }

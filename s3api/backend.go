@@ -19,17 +19,34 @@ type Buckets interface {
 	// Uploads in progress are aborted.
 	DeleteBucket(ctx context.Context, name string) error
 	ListBuckets(ctx context.Context, req meta.BucketsRequest) (meta.BucketsPage, error)
+
+	// SetBucketVersioning enables or suspends versioning. KindInvalidBucketState
+	// for a suspension while the bucket has object lock.
+	SetBucketVersioning(ctx context.Context, bucket string, v meta.Versioning) error
+	// SetBucketLock turns object lock on, or changes its default retention.
+	// KindInvalidBucketState unless versioning is enabled, or when it would turn
+	// object lock off.
+	SetBucketLock(ctx context.Context, bucket string, l meta.BucketLock) error
+	// BucketConfig returns a bucket's configuration document of a kind such as
+	// "cors"; nil when it has none.
+	BucketConfig(ctx context.Context, bucket, kind string) ([]byte, error)
+	// SetBucketConfig replaces a document of up to meta.MaxRecordPayload bytes;
+	// nil removes it.
+	SetBucketConfig(ctx context.Context, bucket, kind string, doc []byte) error
 }
 
 // Objects is what the object operations need of the engine.
 type Objects interface {
 	// PutObject stores payload durably, then commits the new version in one
-	// step. The conditions are checked in the commit.
+	// step. The conditions are checked in the commit. KindNoObjectLock when the
+	// request asks for a lock in a bucket without object lock.
 	PutObject(ctx context.Context, req meta.PutRequest, payload meta.Payload) (meta.Object, error)
-	// Object returns one version's record. A delete marker is KindDeleteMarker,
-	// with the record beside the error.
+	// Object returns one version's record; the current one when versionID is
+	// empty. A delete marker is KindDeleteMarker, with the record in the error's
+	// Marker.
 	Object(ctx context.Context, bucket, key, versionID string) (meta.Object, error)
-	// OpenObject returns one version for reading. Close must be called.
+	// OpenObject returns one version for reading, with the errors of Object.
+	// Close must be called.
 	OpenObject(ctx context.Context, bucket, key, versionID string) (ObjectReader, error)
 	// ObjectParts returns up to limit parts of an assembled object with part
 	// numbers above after, in order; nothing for an object written in one piece.
@@ -39,6 +56,21 @@ type Objects interface {
 	// The error is for the request as a whole (no such bucket).
 	DeleteObjects(ctx context.Context, bucket string, items []meta.DeleteItem) ([]meta.DeleteResult, error)
 	ListObjects(ctx context.Context, req meta.ListRequest) (meta.ListPage, error)
+	ListVersions(ctx context.Context, req meta.VersionsRequest) (meta.VersionsPage, error)
+
+	// The following change one version in place, the current one where versionID
+	// is empty, and return it. A delete marker is KindDeleteMarker.
+
+	// SetObjectTags replaces the tags.
+	SetObjectTags(ctx context.Context, bucket, key, versionID string, tags map[string]string) (meta.Object, error)
+	// SetObjectRetention replaces the retention; the zero value removes it.
+	// KindNoObjectLock unless the bucket has object lock. KindObjectLocked where
+	// that would weaken a COMPLIANCE retention still running, or, without
+	// bypass, a GOVERNANCE one.
+	SetObjectRetention(ctx context.Context, bucket, key, versionID string, r meta.Retention, bypass bool) (meta.Object, error)
+	// SetObjectLegalHold sets a legal hold on or off. KindNoObjectLock unless the
+	// bucket has object lock.
+	SetObjectLegalHold(ctx context.Context, bucket, key, versionID string, hold meta.LegalHold) (meta.Object, error)
 }
 
 // ObjectReader reads one version of an object, which stays whole while it is

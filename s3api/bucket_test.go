@@ -12,6 +12,7 @@ import (
 	"tdkvs/s3api"
 )
 
+// Covers: CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation.
 func TestBucketLifecycle(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -30,6 +31,7 @@ func TestBucketLifecycle(t *testing.T) {
 	s.get("/bkt?location").wantError(404, "NoSuchBucket", "", "BucketName", "bkt")
 }
 
+// Covers: CreateBucket.
 func TestCreateBucketNames(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -40,6 +42,7 @@ func TestCreateBucketNames(t *testing.T) {
 	s.get("/UPPER").wantError(404, "NoSuchBucket", "")
 }
 
+// Covers: CreateBucket, GetBucketLocation.
 func TestCreateBucketLocation(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -71,6 +74,7 @@ func TestCreateBucketLocation(t *testing.T) {
 		`<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
 }
 
+// Covers: CreateBucket.
 func TestCreateBucketHeaders(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -93,6 +97,7 @@ func TestBucketOfSomebodyElse(t *testing.T) {
 	s.put("/theirs", "").wantError(409, "BucketAlreadyExists", "", "BucketName", "theirs")
 }
 
+// Covers: ListBuckets.
 func TestListBuckets(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -133,6 +138,11 @@ func TestListBuckets(t *testing.T) {
 		"ArgumentName", "continuation-token", "ArgumentValue", "bogus")
 }
 
+// Covers: GetBucketAcl, GetBucketPolicyStatus, GetBucketAccelerateConfiguration, GetBucketCors.
+// Covers: GetBucketEncryption, GetBucketLifecycleConfiguration, GetBucketLogging.
+// Covers: GetBucketNotificationConfiguration, GetBucketOwnershipControls, GetBucketPolicy.
+// Covers: GetBucketReplication, GetBucketRequestPayment, GetBucketTagging, GetBucketVersioning.
+// Covers: GetBucketWebsite, GetObjectLockConfiguration, GetPublicAccessBlock.
 func TestUnsetConfiguration(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

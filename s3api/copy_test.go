@@ -14,6 +14,7 @@ import (
 	"tdkvs/s3api"
 )
 
+// Covers: CopyObject.
 func TestCopyObject(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -45,6 +46,7 @@ func TestCopyObject(t *testing.T) {
 	}
 }
 
+// Covers: CopyObject, UploadPartCopy.
 func TestCopyErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -80,6 +82,7 @@ func TestCopyErrors(t *testing.T) {
 	s.get("/bkt/dst").want(404)
 }
 
+// Covers: CopyObject.
 func TestCopyOntoItself(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -103,6 +106,7 @@ func TestCopyOntoItself(t *testing.T) {
 	s.get("/bkt/key").want(200).wantBody("body").wantHeader("x-amz-meta-a", "", "x-amz-meta-b", "2")
 }
 
+// Covers: CopyObject.
 func TestCopyConditions(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -173,6 +177,8 @@ func slow(s *server, release <-chan struct{}, fail error) {
 
 // TestLateAnswers: a copy that takes long keeps its client awake, and says how it
 // ended within the 200.
+//
+// Covers: CopyObject, CompleteMultipartUpload.
 func TestLateAnswers(t *testing.T) {
 	t.Parallel()
 	for _, fail := range []error{nil, &meta.Error{Kind: meta.KindNoSpace}} {

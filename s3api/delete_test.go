@@ -23,6 +23,7 @@ func (s *server) deleteMany(body string) *result {
 	return s.post("/bkt?delete", body, "Content-MD5", md5Of(body))
 }
 
+// Covers: DeleteObjects.
 func TestDeleteObjects(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -42,6 +43,7 @@ func TestDeleteObjects(t *testing.T) {
 	s.deleteMany(deleteDoc(deleteKey("a"))).wantError(404, "NoSuchBucket", "", "BucketName", "bkt")
 }
 
+// Covers: DeleteObjects.
 func TestDeleteObjectsConditions(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -66,6 +68,7 @@ func TestDeleteObjectsConditions(t *testing.T) {
 	}
 }
 
+// Covers: DeleteObjects.
 func TestDeleteObjectsErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -114,6 +117,8 @@ func TestDeleteObjectsErrors(t *testing.T) {
 
 // TestDeleteObjectsAsksForEachKey: an identity may delete some keys and not
 // others.
+//
+// Covers: DeleteObjects.
 func TestDeleteObjectsAsksForEachKey(t *testing.T) {
 	t.Parallel()
 	var asked []string

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the compatibility page")
 func TestCompatibilityPage(t *testing.T) {
 	t.Parallel()
 	page := filepath.Join("..", "docs", "s3-compatibility.md")
-	want := compatibilityPage()
+	want := compatibilityPage(coverage(t))
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ const pageHead = `# S3 compatibility
 
 Every operation of the S3 API, and what this store makes of it. An operation that is not implemented answers
 ` + "`501 NotImplemented`" + ` in S3's XML; it never falls through to another. The permission is the IAM action that the operation
-asks for; where a version is named, it is the one after the slash.
+asks for; where a version is named, it is the one after the slash. The tests named are those that say so themselves.
 
 Implemented: %d of %d.
 
@@ -65,12 +65,12 @@ Implemented: %d of %d.
 
 ## Operations
 
-| operation | method | selected by | status | permission | notes |
-| --- | --- | --- | --- | --- | --- |
+| operation | method | selected by | status | permission | notes | tests |
+| --- | --- | --- | --- | --- | --- | --- |
 `
 
 // compatibilityPage writes the page.
-func compatibilityPage() string {
+func compatibilityPage(tests map[string][]string) string {
 	ops := operations()
 	slices.SortFunc(ops, func(a, b operation) int { return cmp.Compare(a.name, b.name) })
 	done := 0
@@ -85,9 +85,25 @@ func compatibilityPage() string {
 		if op.versionPermission != "" {
 			permission += " / `" + op.versionPermission + "`"
 		}
-		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %s |\n", op.name, op.method, selectedBy(op), status, permission, op.note)
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %s | %s |\n",
+			op.name, op.method, selectedBy(op), status, permission, op.note, testList(tests[op.name]))
 	}
 	return fmt.Sprintf(pageHead, done, len(ops)) + rows.String()
+}
+
+// testList writes the tests of an operation: a few names, and how many more.
+func testList(tests []string) string {
+	const shown = 6
+	more := ""
+	if len(tests) > shown {
+		more = fmt.Sprintf(" and %d more", len(tests)-shown)
+		tests = tests[:shown]
+	}
+	quoted := make([]string, len(tests))
+	for i, name := range tests {
+		quoted[i] = "`" + name + "`"
+	}
+	return strings.Join(quoted, ", ") + more
 }
 
 // selectedBy writes path and conditions of a row.

@@ -52,6 +52,12 @@ func kindCode(k meta.Kind) string {
 		return s3err.ServiceUnavailable
 	case meta.KindCanceled:
 		return s3err.RequestTimeout
+	case meta.KindObjectLocked:
+		return s3err.AccessDenied
+	case meta.KindNoObjectLock:
+		return s3err.InvalidRequest
+	case meta.KindInvalidBucketState:
+		return s3err.InvalidBucketState
 	default:
 		return s3err.InternalError
 	}
@@ -134,6 +140,9 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, req *Reques
 	}
 	if size := e.Field("ActualObjectSize"); e.Code == s3err.InvalidRange && size != "" {
 		header["Content-Range"] = []string{"bytes */" + size}
+	}
+	for _, f := range e.Headers {
+		header[f.Name] = []string{f.Value}
 	}
 	if region := h.errorRegion(r, req, e); region != "" {
 		header["x-amz-bucket-region"] = []string{region}

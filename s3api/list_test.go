@@ -24,6 +24,7 @@ func (r *result) within(outer, inner string) []string {
 	return all
 }
 
+// Covers: ListObjects, ListObjectsV2.
 func TestListObjectsDocument(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -49,6 +50,7 @@ func TestListObjectsDocument(t *testing.T) {
 	s.get("/none?list-type=2&max-keys=0").wantError(404, "NoSuchBucket", "")
 }
 
+// Covers: ListObjects, ListObjectsV2.
 func TestListObjectsPages(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -150,6 +152,7 @@ func (s *server) collectV2(query string, size int) string {
 	return strings.Join(all, " ")
 }
 
+// Covers: ListObjects, ListObjectsV2.
 func TestListObjectsParameters(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -184,6 +187,7 @@ func TestListObjectsParameters(t *testing.T) {
 	s.get("/bkt?marker=a&prefix=b&delimiter=/").want(200).wantXML("<Prefix>b</Prefix><Marker>a</Marker><MaxKeys>1000</MaxKeys><Delimiter>/</Delimiter>")
 }
 
+// Covers: ListObjects, ListObjectsV2.
 func TestListObjectsEncoding(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -60,6 +60,7 @@ func multipartETag(bodies ...string) string {
 	return fmt.Sprintf(`"%s-%d"`, hex.EncodeToString(all.Sum(nil)), len(bodies))
 }
 
+// Covers: CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
 func TestMultipart(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -88,6 +89,7 @@ func TestMultipart(t *testing.T) {
 	s.delete("/bkt/a%20b?uploadId="+u.id).wantError(404, "NoSuchUpload", "")
 }
 
+// Covers: GetObject, HeadObject.
 func TestReadByPartNumber(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -103,6 +105,7 @@ func TestReadByPartNumber(t *testing.T) {
 	s.get("/bkt/key?partNumber=3").wantError(416, "InvalidPartNumber", "", "ActualPartCount", "2", "PartNumberRequested", "3")
 }
 
+// Covers: UploadPart.
 func TestUploadPartErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -135,6 +138,7 @@ func TestUploadPartErrors(t *testing.T) {
 	u.part(1, "x").wantError(404, "NoSuchUpload", "")
 }
 
+// Covers: CompleteMultipartUpload.
 func TestCompleteErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -178,6 +182,7 @@ func TestCompleteErrors(t *testing.T) {
 	(&upload{s, "/none/key", u.id}).complete(completeDoc(1, one)).wantError(404, "NoSuchBucket", "")
 }
 
+// Covers: CreateMultipartUpload, UploadPart, CompleteMultipartUpload.
 func TestMultipartChecksums(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -205,6 +210,7 @@ func TestMultipartChecksums(t *testing.T) {
 	s.get("/bkt/key?partNumber=1", "x-amz-checksum-mode", "ENABLED").want(206).wantHeader("x-amz-checksum-crc32", "/6tyOg==")
 }
 
+// Covers: UploadPartCopy.
 func TestUploadPartCopy(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -230,6 +236,7 @@ func TestUploadPartCopy(t *testing.T) {
 	}
 }
 
+// Covers: ListParts.
 func TestListParts(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -266,6 +273,7 @@ func TestListParts(t *testing.T) {
 	s.get("/bkt/key?uploadId=none").wantError(404, "NoSuchUpload", "", "UploadId", "none")
 }
 
+// Covers: ListMultipartUploads.
 func TestListMultipartUploads(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -312,6 +320,8 @@ func TestListMultipartUploads(t *testing.T) {
 
 // TestCompleteRetriesConflicts: a part that is stored between reading the parts
 // and the commit makes the commit start over.
+//
+// Covers: CompleteMultipartUpload.
 func TestCompleteRetriesConflicts(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -147,10 +147,11 @@ type copyPlan struct {
 }
 
 // merge returns the attributes of the copy: those of the source, or of the
-// request where a directive says so. Storage class and website redirect are
-// never copied. Source: AWS CopyObject.
+// request where a directive says so. Storage class, website redirect and
+// lock are never copied. Source: AWS CopyObject.
 func (p *copyPlan) merge(request meta.Attributes, src *meta.Object) meta.Attributes {
 	a := src.Attributes
+	a.Lock = request.Lock
 	a.Headers.StorageClass = request.Headers.StorageClass
 	a.Headers.WebsiteRedirect = request.Headers.WebsiteRedirect
 	if p.replaceMeta {

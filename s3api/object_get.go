@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tdkvs/master/meta"
@@ -76,18 +77,33 @@ func (h *handler) object(ctx context.Context, r *Request) (meta.Object, error) {
 	return h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
 }
 
-// versionID reads the versionId parameter. Buckets are unversioned: every object
-// has the null version only.
+// versionID reads the versionId parameter; empty where there is none.
 func (r *Request) versionID() (string, error) { return parseVersionID(r.query["versionId"]) }
 
+// versionIDLen is how long the ids of versions are, here as on AWS.
+const versionIDLen = 32
+
+// parseVersionID refuses what can not be the id of any version.
 func parseVersionID(values []string) (string, error) {
 	switch {
-	case len(values) == 0 || values[0] == "null":
+	case len(values) == 0:
 		return "", nil
 	case values[0] == "":
 		return "", s3err.Argument("Version id cannot be the empty string", "versionId", "")
+	case values[0] == meta.NullVersion:
+		return meta.NullVersion, nil
+	case len(values[0]) == versionIDLen && strings.Trim(values[0], versionIDAlphabet) == "":
+		return values[0], nil
 	}
 	return "", s3err.Argument("Invalid version id specified", "versionId", values[0])
+}
+
+const versionIDAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-+/"
+
+// setVersion names the version that was read or written, in a bucket that is or
+// was versioned.
+func (r *Response) setVersion(obj *meta.Object) {
+	r.setOptional("x-amz-version-id", obj.VersionID)
 }
 
 // readResponse evaluates conditions, range, part number and overrides of a read,
@@ -202,6 +218,7 @@ func (r *Response) setObject(obj *meta.Object) {
 	r.set("ETag", quoted(obj.ETag))
 	r.set("Last-Modified", httpTime(obj.Modified))
 	r.set("Accept-Ranges", "bytes")
+	r.setVersion(obj)
 	r.contentType = obj.Headers.ContentType
 	if r.contentType == "" {
 		r.contentType = defaultContentType

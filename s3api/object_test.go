@@ -32,6 +32,7 @@ func md5Of(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// Covers: PutObject, GetObject, HeadObject, DeleteObject, GetObjectAcl.
 func TestPutGetHeadDelete(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -100,6 +101,7 @@ func TestVirtualHost(t *testing.T) {
 	s.do(request{method: "GET", path: "/", host: "s3.example.com"}).want(200).wantXML("<ListAllMyBucketsResult")
 }
 
+// Covers: PutObject, GetObject, HeadObject, GetObjectTagging.
 func TestObjectHeaders(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -171,6 +173,7 @@ func TestObjectHeaderErrors(t *testing.T) {
 	s.put("/bkt/key", "x", "x-amz-meta-a", strings.Repeat("v", 2047)).want(200)
 }
 
+// Covers: PutObject.
 func TestPutChecksums(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -194,6 +197,7 @@ func TestPutChecksums(t *testing.T) {
 	s.put("/bkt/key", body, "Content-MD5", md5Of(body)).want(200)
 }
 
+// Covers: PutObject.
 func TestConditionalPut(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -214,6 +218,7 @@ func TestConditionalPut(t *testing.T) {
 	s.put("/bkt/key", "4").wantError(409, "OperationAborted", "")
 }
 
+// Covers: GetObject, HeadObject.
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -253,6 +258,7 @@ func TestRanges(t *testing.T) {
 	s.get("/bkt/key", "Range", "bytes=2-5", "If-Range", s.head("/bkt/key").header.Get("Last-Modified")).want(206)
 }
 
+// Covers: GetObject, HeadObject.
 func TestReadConditions(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -550,6 +556,7 @@ func TestKeepAliveAfterErrors(t *testing.T) {
 	}
 }
 
+// Covers: DeleteObject.
 func TestDeleteConditions(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -56,6 +56,7 @@ func body(t *testing.T, r io.ReadCloser) string {
 	return string(b)
 }
 
+// Covers: PutObject, GetObject, HeadObject, DeleteObject.
 func TestSDKObjects(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -199,6 +200,7 @@ func TestSDKListing(t *testing.T) {
 	}
 }
 
+// Covers: CreateMultipartUpload, UploadPart, CompleteMultipartUpload.
 func TestSDKMultipart(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

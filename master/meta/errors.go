@@ -33,6 +33,10 @@ const (
 	KindCorrupt     // stored bytes failed verification
 	KindUnavailable // a volume cannot be reached
 	KindCanceled    // the client or the server gave up
+
+	KindObjectLocked       // a retention or a legal hold protects the version
+	KindNoObjectLock       // the bucket has no object lock
+	KindInvalidBucketState // what the bucket is configured for forbids it
 )
 
 var kindNames = [...]string{
@@ -57,6 +61,9 @@ var kindNames = [...]string{
 	KindCorrupt:            "corrupt",
 	KindUnavailable:        "unavailable",
 	KindCanceled:           "canceled",
+	KindObjectLocked:       "object locked",
+	KindNoObjectLock:       "no object lock",
+	KindInvalidBucketState: "invalid bucket state",
 }
 
 // String returns the kind in words, for logs.
@@ -75,6 +82,9 @@ type Error struct {
 	Key     string // empty when the error is not about an object
 	Message string // optional, safe to show to a client
 	Err     error  // optional cause, for the log only
+
+	// Marker is the delete marker that was found, with KindDeleteMarker.
+	Marker *Object
 }
 
 // Error joins what is known: "put object photos/a.jpg: no space: cause".

@@ -47,6 +47,36 @@ type ListPage struct {
 	Next      string // the last key or common prefix of the page, when truncated
 }
 
+// VersionsRequest asks for one page of a bucket's versions and delete markers,
+// by key and then newest first.
+type VersionsRequest struct {
+	Bucket    string
+	Prefix    string
+	Delimiter string
+	// KeyMarker is exclusive, as ListRequest.After is, unless VersionIDMarker is
+	// set: the page then goes on behind that version of KeyMarker. Where the
+	// null version that it names is gone, the key's versions begin anew: some
+	// may be seen twice, none is missed.
+	KeyMarker       string
+	VersionIDMarker string // counts only with KeyMarker
+	Limit           int    // versions and common prefixes together, 0 to 1000
+}
+
+// Version is one entry of a listing of versions.
+type Version struct {
+	Object
+	Latest bool // the current version of its key
+}
+
+// VersionsPage is a page of versions, in order.
+type VersionsPage struct {
+	Versions            []Version
+	Prefixes            []string
+	Truncated           bool
+	NextKeyMarker       string // the last key or common prefix of the page, when truncated
+	NextVersionIDMarker string // empty behind a common prefix
+}
+
 // UploadsRequest asks for one page of a bucket's uploads in progress, ordered
 // by key, then by time of initiation.
 type UploadsRequest struct {
@@ -82,15 +112,22 @@ type BucketsPage struct {
 
 // DeleteItem is one object of a multi-object delete.
 type DeleteItem struct {
-	Key       string
+	Key string
+	// VersionID, where set, is removed for good. Without it the current version
+	// gives way: to a delete marker in a versioned bucket, to nothing otherwise.
 	VersionID string
 	Precondition
+	BypassGovernance bool // the caller may, and wants to, end GOVERNANCE retentions
 }
 
-// DeleteResult says what a delete did. Err is nil for a key that was not there.
+// DeleteResult says what a delete did. Err is nil for a key or version that was
+// not there.
 type DeleteResult struct {
+	// VersionID is the version that was removed (the one asked for, also when it
+	// was not there), or the delete marker that was made; empty in a bucket that
+	// never was versioned.
 	VersionID    string
-	DeleteMarker bool
+	DeleteMarker bool // VersionID is a delete marker: one removed, or one made
 	Err          error
 }
 

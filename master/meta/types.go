@@ -14,12 +14,73 @@ const (
 	MaxRecordPayload = 60 << 10 // bytes, the encoded metadata of one record
 )
 
+// Versioning is whether a bucket keeps the versions that writes replace. Once
+// enabled it can only be suspended: the versions that there are stay.
+type Versioning string
+
+// The states, as S3 writes them. Source: AWS PutBucketVersioning.
+const (
+	Unversioned         Versioning = ""
+	VersioningEnabled   Versioning = "Enabled"
+	VersioningSuspended Versioning = "Suspended"
+)
+
+// NullVersion names the version of a key that was written while its bucket was
+// unversioned or suspended; a key has at most one. Source: AWS "How S3
+// Versioning works".
+const NullVersion = "null"
+
+// LockMode is how firmly a retention holds.
+type LockMode string
+
+// The modes. Nobody shortens or ends a COMPLIANCE retention; a GOVERNANCE one
+// ends for those who may bypass it and say so. Source: AWS "Locking objects with
+// Object Lock".
+const (
+	Governance LockMode = "GOVERNANCE"
+	Compliance LockMode = "COMPLIANCE"
+)
+
+// LegalHold is a lock without an end. It is empty where it was never set.
+type LegalHold string
+
+// The states of a legal hold, as S3 writes them.
+const (
+	LegalHoldOn  LegalHold = "ON"
+	LegalHoldOff LegalHold = "OFF"
+)
+
+// Retention keeps a version from being deleted until a time. The zero value is
+// none.
+type Retention struct {
+	Mode  LockMode
+	Until time.Time
+}
+
+// Lock is what keeps a version from being deleted.
+type Lock struct {
+	Retention Retention
+	LegalHold LegalHold
+}
+
+// BucketLock is a bucket's object lock. Enabled can not be taken back. Mode is
+// empty where new versions get no retention by default; otherwise exactly one of
+// Days and Years is above zero.
+type BucketLock struct {
+	Enabled bool
+	Mode    LockMode
+	Days    int
+	Years   int
+}
+
 // Bucket is one bucket's record.
 type Bucket struct {
-	Name    string
-	Created time.Time
-	Owner   string // canonical user id
-	Region  string
+	Name       string
+	Created    time.Time
+	Owner      string // canonical user id
+	Region     string
+	Versioning Versioning
+	Lock       BucketLock
 }
 
 // Usage counts what a bucket holds, exactly, as of the last commit.
@@ -75,6 +136,7 @@ type Attributes struct {
 	Headers  Headers
 	UserMeta map[string]string // names in lower case, without "x-amz-meta-"
 	Tags     map[string]string
+	Lock     Lock // without a retention, the bucket's default one applies
 }
 
 // Digests are what the store computes over a body.
@@ -87,7 +149,7 @@ type Digests struct {
 type Object struct {
 	Bucket    string
 	Key       string
-	VersionID string // empty: the null version of an unversioned bucket
+	VersionID string // empty in a bucket that never was versioned; else an id or NullVersion
 	Modified  time.Time
 	Size      int64
 	Digests

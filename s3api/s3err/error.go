@@ -19,6 +19,7 @@ type Error struct {
 	Message string
 	Status  int     // HTTP status; 304 has no body
 	Fields  []Field // extra elements, in the order in which they are written
+	Headers []Field // response headers beside the usual ones
 	Err     error   // optional cause, for the log only
 }
 
@@ -64,6 +65,13 @@ func Argument(message, name, value string) *Error {
 func (e *Error) With(name, value string) *Error {
 	c := *e
 	c.Fields = append(slices.Clip(c.Fields), Field{Name: name, Value: value})
+	return &c
+}
+
+// WithHeader returns a copy of e with one more response header.
+func (e *Error) WithHeader(name, value string) *Error {
+	c := *e
+	c.Headers = append(slices.Clip(c.Headers), Field{Name: name, Value: value})
 	return &c
 }
 
