@@ -3,10 +3,8 @@ package s3api
 import (
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"tdkvs/master/meta"
@@ -140,74 +138,6 @@ func encodeMeta(s string) string {
 		}
 	}
 	return s
-}
-
-// Limits of object tags, from AWS "Categorizing your objects using tags".
-const (
-	maxTags     = 10
-	maxTagKey   = 128 // characters
-	maxTagValue = 256 // characters
-)
-
-// parseTagging reads x-amz-tagging: tags as a URL query.
-func parseTagging(s string) (map[string]string, error) {
-	if s == "" {
-		return nil, nil
-	}
-	bad := s3err.Argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
-		"x-amz-tagging", s)
-	tags := map[string]string{}
-	for pair := range strings.SplitSeq(s, "&") {
-		if pair == "" {
-			continue
-		}
-		k, v, _ := strings.Cut(pair, "=")
-		key, err := url.QueryUnescape(k)
-		if err != nil {
-			return nil, bad
-		}
-		value, err := url.QueryUnescape(v)
-		if err != nil {
-			return nil, bad
-		}
-		if _, twice := tags[key]; twice {
-			return nil, bad
-		}
-		if err := checkTag(key, value); err != nil {
-			return nil, err
-		}
-		tags[key] = value
-	}
-	if len(tags) > maxTags {
-		return nil, s3err.New(s3err.BadRequest, "Object tags cannot be greater than 10")
-	}
-	return tags, nil
-}
-
-// checkTag checks one tag.
-func checkTag(key, value string) error {
-	switch {
-	case key == "" || utf8.RuneCountInString(key) > maxTagKey || !tagText(key):
-		return s3err.New(s3err.InvalidTag, "The TagKey you have provided is invalid").With("TagKey", key)
-	case strings.HasPrefix(strings.ToLower(key), "aws:"):
-		return s3err.New(s3err.InvalidTag, "System tags cannot be added/updated by requester").With("TagKey", key)
-	case utf8.RuneCountInString(value) > maxTagValue || !tagText(value):
-		return s3err.New(s3err.InvalidTag, "The TagValue you have provided is invalid").With("TagKey", key).With("TagValue", value)
-	}
-	return nil
-}
-
-// tagText reports whether s has only the characters that tags may have.
-func tagText(s string) bool {
-	if !utf8.ValidString(s) {
-		return false
-	}
-	for _, c := range s {
-		if !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.Is(unicode.Zs, c) && !strings.ContainsRune("_.:/=+-@", c) {
-			return false
-		}
-	}
-	return true
 }
 
 // refuseUnsupported refuses headers of a write whose promise this store can not

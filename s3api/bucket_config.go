@@ -3,7 +3,6 @@ package s3api
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"tdkvs/s3api/s3err"
 )
@@ -24,30 +23,34 @@ const (
 
 // unset serves the read of a document that no bucket has: with the error that
 // says so.
-func unset(code string) handlerFunc {
-	return func(h *handler, ctx context.Context, r *Request) (*Response, error) {
-		if _, err := h.cfg.Backend.Bucket(ctx, r.Bucket); err != nil {
-			return nil, err
-		}
-		if code == noPublicAccessBlock {
-			return nil, &s3err.Error{Code: code, Status: http.StatusNotFound, Message: "The public access block configuration was not found"}
-		}
-		return nil, s3err.Of(code)
-	}
-}
+func unset(code string) handlerFunc { return unsetDocument("", code) }
 
 // emptyDocument serves the read of a document that no bucket has, where AWS
 // answers an empty one.
-func emptyDocument(root string) handlerFunc {
+func emptyDocument(root string) handlerFunc { return unsetDocument(root, "") }
+
+func unsetDocument(root, code string) handlerFunc {
 	return func(h *handler, ctx context.Context, r *Request) (*Response, error) {
 		if _, err := h.cfg.Backend.Bucket(ctx, r.Bucket); err != nil {
 			return nil, err
 		}
+		return answerUnset(root, code)
+	}
+}
+
+// answerUnset is the answer to the read of a document that was never set: the
+// error of a code, or without one an empty document.
+func answerUnset(root, code string) (*Response, error) {
+	switch code {
+	case "":
 		doc := new(document)
 		doc.root(root)
 		doc.close(root)
 		return &Response{doc: doc}, nil
+	case noPublicAccessBlock:
+		return nil, &s3err.Error{Code: code, Status: http.StatusNotFound, Message: "The public access block configuration was not found"}
 	}
+	return nil, s3err.Of(code)
 }
 
 // getBucketRequestPayment serves GetBucketRequestPayment: the owner pays.
@@ -113,21 +116,9 @@ func (h *handler) getObjectTagging(ctx context.Context, r *Request) (*Response, 
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]string, 0, len(obj.Tags))
-	for k := range obj.Tags {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
 	doc := new(document)
 	doc.root("Tagging")
-	doc.open("TagSet")
-	for _, k := range keys {
-		doc.open("Tag")
-		doc.text("Key", k)
-		doc.text("Value", obj.Tags[k])
-		doc.close("Tag")
-	}
-	doc.close("TagSet")
+	writeTagSet(doc, sortedTags(obj.Tags))
 	doc.close("Tagging")
 	return &Response{doc: doc}, nil
 }

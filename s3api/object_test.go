@@ -148,7 +148,7 @@ func TestObjectHeaderErrors(t *testing.T) {
 		{"x-amz-tagging", "=1", 400, "InvalidTag", "The TagKey you have provided is invalid"},
 		{"x-amz-tagging", "a%7C=1", 400, "InvalidTag", "The TagKey you have provided is invalid"},
 		{"x-amz-tagging", "a=%7C", 400, "InvalidTag", "The TagValue you have provided is invalid"},
-		{"x-amz-tagging", "aws:x=1", 400, "InvalidTag", "System tags cannot be added/updated by requester"},
+		{"x-amz-tagging", "aws:x=1", 400, "InvalidTag", "Your TagKey cannot be prefixed with aws:"},
 		{"x-amz-tagging", strings.Repeat("k", 129) + "=1", 400, "InvalidTag", ""},
 		{"x-amz-tagging", "k=" + strings.Repeat("v", 257), 400, "InvalidTag", ""},
 		{"x-amz-tagging", "1=&2=&3=&4=&5=&6=&7=&8=&9=&10=&11=", 400, "BadRequest", "Object tags cannot be greater than 10"},

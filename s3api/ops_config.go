@@ -49,16 +49,26 @@ type bucketDocument struct {
 	get, put, del string // operation names; empty: there is none
 	selector      string
 	read, write   string // permissions
-	handle        handlerFunc
+	serve         documentHandlers
 	note          string
 }
 
+// documentHandlers serve the operations on a document; nil where one is not
+// offered.
+type documentHandlers struct {
+	get, put, del handlerFunc
+	putStatus     int // on success of put; 0 means 200
+}
+
+// only serves a document that can be read and not set.
+func only(get handlerFunc) documentHandlers { return documentHandlers{get: get} }
+
 func (d bucketDocument) operations() []operation {
 	ops := []operation{{name: d.get, method: get, scope: scopeBucket, query: q(d.selector),
-		permission: d.read, handle: d.handle, note: d.note}}
+		permission: d.read, handle: d.serve.get, note: d.note}}
 	if d.put != "" {
 		ops = append(ops, operation{name: d.put, method: put, scope: scopeBucket, query: q(d.selector),
-			permission: d.write, body: bodyXML, limit: limitConfigXML})
+			permission: d.write, body: bodyXML, limit: limitConfigXML, handle: d.serve.put, status: d.serve.putStatus})
 	}
 	if d.del != "" {
 		permission := d.write
@@ -66,7 +76,7 @@ func (d bucketDocument) operations() []operation {
 			permission = "s3:" + d.del
 		}
 		ops = append(ops, operation{name: d.del, method: del, scope: scopeBucket, query: q(d.selector),
-			permission: permission, status: http.StatusNoContent})
+			permission: permission, status: http.StatusNoContent, handle: d.serve.del})
 	}
 	return ops
 }
@@ -74,36 +84,36 @@ func (d bucketDocument) operations() []operation {
 func documents() []bucketDocument {
 	return []bucketDocument{
 		{"GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "accelerate",
-			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", emptyDocument("AccelerateConfiguration"), notSet},
+			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", only(emptyDocument("AccelerateConfiguration")), notSet},
 		{"GetBucketCors", "PutBucketCors", "DeleteBucketCors", "cors",
-			"s3:GetBucketCORS", "s3:PutBucketCORS", unset(noCORS), notSet},
+			"s3:GetBucketCORS", "s3:PutBucketCORS", only(unset(noCORS)), notSet},
 		{"GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "encryption",
-			"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", unset(noEncryption),
+			"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", only(unset(noEncryption)),
 			"Answers that there is none: AWS encrypts every bucket by default, this store does not."},
 		{"GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", "lifecycle",
-			"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", unset(noLifecycle), notSet},
+			"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", only(unset(noLifecycle)), notSet},
 		{"GetBucketLogging", "PutBucketLogging", "", "logging",
-			"s3:GetBucketLogging", "s3:PutBucketLogging", emptyDocument("BucketLoggingStatus"), notSet},
+			"s3:GetBucketLogging", "s3:PutBucketLogging", only(emptyDocument("BucketLoggingStatus")), notSet},
 		{"GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", "notification",
-			"s3:GetBucketNotification", "s3:PutBucketNotification", emptyDocument("NotificationConfiguration"), notSet},
+			"s3:GetBucketNotification", "s3:PutBucketNotification", only(emptyDocument("NotificationConfiguration")), notSet},
 		{"GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "ownershipControls",
-			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", unset(noOwnershipControls), notSet},
+			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", only(unset(noOwnershipControls)), notSet},
 		{"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "policy",
-			"s3:GetBucketPolicy", "s3:PutBucketPolicy", unset(noBucketPolicy), notSet},
+			"s3:GetBucketPolicy", "s3:PutBucketPolicy", only(unset(noBucketPolicy)), notSet},
 		{"GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "replication",
-			"s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", unset(noReplication), notSet},
+			"s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", only(unset(noReplication)), notSet},
 		{"GetBucketRequestPayment", "PutBucketRequestPayment", "", "requestPayment",
-			"s3:GetBucketRequestPayment", "s3:PutBucketRequestPayment", (*handler).getBucketRequestPayment, notSet},
+			"s3:GetBucketRequestPayment", "s3:PutBucketRequestPayment", only((*handler).getBucketRequestPayment), notSet},
 		{"GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "tagging",
-			"s3:GetBucketTagging", "s3:PutBucketTagging", unset(noTagSet), notSet},
+			"s3:GetBucketTagging", "s3:PutBucketTagging", bucketTags().handlers(http.StatusNoContent), ""},
 		{"GetBucketVersioning", "PutBucketVersioning", "", "versioning",
-			"s3:GetBucketVersioning", "s3:PutBucketVersioning", emptyDocument("VersioningConfiguration"), notSet},
+			"s3:GetBucketVersioning", "s3:PutBucketVersioning", only(emptyDocument("VersioningConfiguration")), notSet},
 		{"GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", "website",
-			"s3:GetBucketWebsite", "s3:PutBucketWebsite", unset(noWebsite), notSet},
+			"s3:GetBucketWebsite", "s3:PutBucketWebsite", only(unset(noWebsite)), notSet},
 		{"GetObjectLockConfiguration", "PutObjectLockConfiguration", "", "object-lock",
-			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration", unset(noObjectLock), notSet},
+			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration", only(unset(noObjectLock)), notSet},
 		{"GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "publicAccessBlock",
-			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", unset(noPublicAccessBlock), notSet},
+			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", only(unset(noPublicAccessBlock)), notSet},
 	}
 }
 
