@@ -71,6 +71,11 @@ crash: build ## long crash test: SIGKILL under writes (TDKVS_CRASH_ROUNDS=100)
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} \
 		go test -count=1 -timeout 60m -run Crash -v $(TESTFLAGS) ./compat-tests/...
 
+.PHONY: linear
+linear: build ## long linearizability test: contending clients and SIGKILL (TDKVS_LINEAR_ROUNDS=50)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_LINEAR_ROUNDS=$${TDKVS_LINEAR_ROUNDS:-50} \
+		go test -count=1 -timeout 60m -run Linearity -v $(TESTFLAGS) ./compat-tests/...
+
 .PHONY: bench
 bench: build ## benchmarks of every package, and of the binary with 32 clients
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT_PACKAGES)

@@ -12,6 +12,7 @@
 //	TDKVS_BUILD_RACE=1      build the binary with the race detector
 //	TDKVS_SEED              repeat the random choices of an earlier run, which printed its seed
 //	TDKVS_CRASH_ROUNDS      rounds of SIGKILL under writes, per deployment (default 5)
+//	TDKVS_LINEAR_ROUNDS     rounds of contending clients and one SIGKILL, per deployment and kind of bucket (default 2)
 //	TDKVS_RACE_ROUNDS       rounds of 32 writers on one key (default 20)
 //	TDKVS_FLIP_ROUNDS       bytes flipped in data files, per deployment (default 6)
 //	TDKVS_BIG_MIB           size of the big object (default 64)

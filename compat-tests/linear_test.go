@@ -1,0 +1,189 @@
+package compattests
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+const (
+	contenders    = 16
+	contestedKeys = 4
+	contestSteps  = 40               // of each contender
+	judgeLimit    = 60 * time.Second // for the history of one round
+)
+
+// TestLinearity lets 16 clients contend for a few keys with puts, copies, completed uploads, deletes and reads, with and
+// without conditions, kills the store with SIGKILL in the midst of it, and lets a checker look for an order in which the
+// requests may have taken effect, each between its call and its answer, so that every answer is explained: that of each
+// winner, of each 412 and 404, and of each read. A request without an answer may have taken effect at any time after its
+// call, or never.
+//
+// Covers: PutObject, CopyObject, CompleteMultipartUpload, DeleteObject, GetObject, HeadObject.
+func TestLinearity(t *testing.T) {
+	rounds := sizeFromEnv(t, "TDKVS_LINEAR_ROUNDS", 2)
+	t.Parallel()
+	for _, kind := range []string{serverKind, clusterKind} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			d := startDeployment(t, kind, settings{garbageGrace: 200 * time.Millisecond})
+			w := &writes{seed: seed(t)}
+			counts := map[string]int{}
+			for round := range rounds {
+				for i, m := range []mode{unversioned} {
+					c := d.newContest(t, w, m, fmt.Sprintf("%s-%d", m, round))
+					c.hold(t, d, uint64(round*10+i)*100)
+					c.judge(t)
+					c.count(counts)
+					if t.Failed() {
+						t.FailNow()
+					}
+				}
+			}
+			t.Logf("operations in %d rounds of each mode, and their answers: %v", rounds, counts)
+		})
+	}
+}
+
+// newContest makes the bucket of a round, in a mode. Where versioning is suspended, each key has a version from before.
+func (d *deployment) newContest(t *testing.T, w *writes, m mode, name string) *contest {
+	t.Helper()
+	c := &contest{
+		s3: d.sdk(t), mode: m, writes: w, began: time.Now(), first: map[string]state{},
+		history: map[string][]porcupine.Operation{}, seen: map[string][]version{},
+	}
+	c.bucket = bucket(t, c.s3, name)
+	if m == unversioned {
+		return c
+	}
+	c.setVersioning(t, types.BucketVersioningStatusEnabled)
+	if m == suspended {
+		choices := newRand(w.seed, 0)
+		for i := range contestedKeys {
+			n, body := w.make(choices)
+			w.know(n, etagOf(body))
+			out := put(t, c.s3, c.bucket, c.key(i), body)
+			c.first[c.key(i)] = state{{aws.ToString(out.VersionId), n}}
+		}
+		c.setVersioning(t, types.BucketVersioningStatusSuspended)
+	}
+	return c
+}
+
+func (c *contest) setVersioning(t *testing.T, status types.BucketVersioningStatus) {
+	t.Helper()
+	_, err := c.s3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &c.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *contest) key(i int) string { return fmt.Sprintf("key-%d", i%contestedKeys) }
+
+// recorded is the number of operations so far.
+func (c *contest) recorded() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, history := range c.history {
+		n += len(history)
+	}
+	return n
+}
+
+// count adds the operations to what is known of each kind.
+func (c *contest) count(counts map[string]int) {
+	for _, history := range c.history {
+		counts["all"] += len(history)
+		for _, o := range history {
+			counts[string(o.Output.(answered).result)]++
+		}
+	}
+}
+
+// hold lets the contenders contend, and kills the store once while they do. A last read of each key ends the history.
+func (c *contest) hold(t *testing.T, d *deployment, stream uint64) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i := range contenders {
+		one := &contender{contest: c, choices: newRand(c.writes.seed, stream+1+uint64(i))}
+		wg.Go(func() {
+			for range contestSteps {
+				one.step(c.key(one.choices.IntN(contestedKeys)))
+			}
+		})
+	}
+	choices := newRand(c.writes.seed, stream)
+	const steps = contenders * contestSteps
+	for moment := steps/10 + choices.IntN(steps*7/10); c.recorded() < moment; {
+		time.Sleep(time.Millisecond)
+	}
+	c.outage.Lock()
+	for _, p := range d.victims(choices) {
+		p.kill(t)
+	}
+	time.Sleep(time.Duration(choices.IntN(100)) * time.Millisecond) // a front that lives on must not acknowledge what it can not do
+	d.start(t)
+	c.outage.Unlock()
+	wg.Wait()
+	last := &contender{contest: c, choices: choices}
+	for i := range contestedKeys {
+		if c.mode != unversioned {
+			c.run(c.key(i), asked{action: doList}, c.list)
+		}
+		c.run(c.key(i), asked{action: doRead}, last.read)
+	}
+}
+
+// judge checks the history of each key, and that the checker refuses the same history with a lie at its end.
+func (c *contest) judge(t *testing.T) {
+	t.Helper()
+	for _, err := range c.wrong {
+		t.Errorf("%s: %v", c.bucket, err)
+	}
+	for key, history := range c.history {
+		model := modelOf(c.mode, c.first[key], history)
+		began := time.Now()
+		verdict, info := porcupine.CheckOperationsVerbose(model, history, judgeLimit)
+		if verdict != porcupine.Ok {
+			path := filepath.Join(os.TempDir(), fmt.Sprintf("tdkvs-%s-%s.html", c.bucket, key))
+			t.Errorf("%s of %s, %d operations: %s; see %s (%v)", key, c.bucket, len(history), verdict, path, porcupine.VisualizePath(model, info, path))
+			continue
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Logf("%s of %s, %d operations: judged in %v", key, c.bucket, len(history), took)
+		}
+		if forged, ok := forge(history); ok {
+			if got := porcupine.CheckOperationsTimeout(modelOf(c.mode, c.first[key], forged), forged, judgeLimit); got != porcupine.Illegal {
+				t.Errorf("%s of %s with a stale read at its end: %s", key, c.bucket, got)
+			}
+		}
+	}
+}
+
+// forge adds a read to the end of a history that finds an acknowledged write, although the last read found something
+// else. ok is false where there is no such write, or where it may really show again: because the version above it may yet
+// be removed.
+func forge(history []porcupine.Operation) (forged []porcupine.Operation, ok bool) {
+	last := history[len(history)-1]
+	for _, o := range history {
+		if o.Input.(asked).action == doDeleteVersion && o.Return == openEnd {
+			return nil, false
+		}
+	}
+	for _, o := range history {
+		in, out := o.Input.(asked), o.Output.(answered)
+		if in.action == doPut && out.result == done && in.write != last.Output.(answered).write {
+			forged = append(forged, history...)
+			return append(forged, op(last.Return+1, last.Return+2, asked{action: doRead}, answered{result: done, write: in.write, version: out.version})), true
+		}
+	}
+	return nil, false
+}
