@@ -12,8 +12,8 @@ import (
 // maxBucketsPage bounds a page of buckets, as AWS "ListBuckets" does.
 const maxBucketsPage = 10000
 
-// CreateBucket makes a bucket; Created is now unless set. KindBucketExists when
-// the name is taken.
+// CreateBucket makes a bucket; Created is now unless set. Object lock brings
+// versioning with it. KindBucketExists when the name is taken.
 func (e *Engine) CreateBucket(ctx context.Context, b meta.Bucket) error {
 	return fault("create bucket", b.Name, "", e.createBucket(ctx, b))
 }
@@ -24,6 +24,9 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) error {
 	}
 	if b.Created.IsZero() {
 		b.Created = e.now()
+	}
+	if b.Lock.Enabled {
+		b.Versioning = meta.VersioningEnabled
 	}
 	row, err := metadb.MarshalBucket(b)
 	if err != nil {
@@ -47,17 +50,13 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	err := checkBucket(name)
 	if err == nil {
 		err = e.view(ctx, func(tx metadb.Tx) error {
-			if err := needBucket(tx, name); err != nil {
-				return err
-			}
-			b, err = record(tx, metadb.BucketKey(name), metadb.UnmarshalBucket)
+			b, err = getBucket(tx, name)
 			return err
 		})
 	}
 	if err != nil {
 		return meta.Bucket{}, fault("get bucket", name, "", err)
 	}
-	b.Name = name
 	return b, nil
 }
 

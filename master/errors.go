@@ -27,7 +27,7 @@ func fault(op, bucket, key string, err error) error {
 	}
 	f := &meta.Error{Kind: classify(err), Op: op, Bucket: bucket, Key: key, Err: err}
 	if inner := (*meta.Error)(nil); errors.As(err, &inner) {
-		f.Message = inner.Message
+		f.Message, f.Marker = inner.Message, inner.Marker
 		if inner.Err == nil {
 			f.Err = nil // a bare kind: nothing more to say
 		}

@@ -2,8 +2,11 @@ package master_test
 
 import (
 	"context"
+	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tdkvs/master/meta"
@@ -44,9 +47,12 @@ type fsckState struct {
 	live      map[meta.Piece]string // pieces and the row that names them
 	usage     map[string]meta.Usage
 	counted   map[string]meta.Usage
-	buckets   map[string]bool
+	buckets   map[string]meta.Bucket
 	uploads   map[string]bool
 	manifests map[string]meta.Object
+	current   map[string]metadb.ObjectRow // by bucket and key
+	nulls     map[string]bool             // keys with a null version among the noncurrent
+	lastSeq   map[string]uint64           // of the version before, of the same key
 }
 
 func (f *fsckState) problem(format string, args ...any) {
@@ -71,7 +77,8 @@ func (f *fsckState) names(extents []meta.Extent, row string, size int64) {
 func (s *store) fsck() []string {
 	f := &fsckState{
 		live: map[meta.Piece]string{}, usage: map[string]meta.Usage{}, counted: map[string]meta.Usage{},
-		buckets: map[string]bool{}, uploads: map[string]bool{}, manifests: map[string]meta.Object{},
+		buckets: map[string]meta.Bucket{}, uploads: map[string]bool{}, manifests: map[string]meta.Object{},
+		current: map[string]metadb.ObjectRow{}, nulls: map[string]bool{}, lastSeq: map[string]uint64{},
 	}
 	rows := s.rows()
 	var keys []string
@@ -79,7 +86,7 @@ func (s *store) fsck() []string {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	for _, pass := range []string{"bnou", "pmdgv"} {
+	for _, pass := range []string{"bnou", "v", "pmdg"} {
 		for _, k := range keys {
 			for _, tag := range pass {
 				if k[0] == byte(tag) {
@@ -92,13 +99,18 @@ func (s *store) fsck() []string {
 		if u != f.counted[b] {
 			f.problem("counters of %s are %+v, it holds %+v", b, u, f.counted[b])
 		}
-		if !f.buckets[b] {
+		if _, ok := f.buckets[b]; !ok {
 			f.problem("counters of %s are left", b)
 		}
 	}
 	for b, u := range f.counted {
-		if _, ok := f.usage[b]; !ok {
+		if _, ok := f.usage[b]; !ok && u != (meta.Usage{}) {
 			f.problem("%s holds %+v and has no counters", b, u)
+		}
+	}
+	for name, o := range f.current {
+		if o.HasNull != f.nulls[name] {
+			f.problem("%q says of a noncurrent null version: %v", name, o.HasNull)
 		}
 	}
 	for name, o := range f.manifests {
@@ -114,16 +126,18 @@ func (f *fsckState) row(k, v []byte) {
 	switch k[0] {
 	case 'b':
 		b, _ := metadb.ParseBucketKey(k)
-		f.buckets[b] = true
+		f.buckets[b], err = metadb.UnmarshalBucket(v)
 	case 'n':
 		b, _ := metadb.ParseUsageKey(k)
 		f.usage[b], err = metadb.UnmarshalUsage(v)
 	case 'o':
 		err = f.object(k, v)
+	case 'v':
+		err = f.noncurrent(k, v)
 	case 'u':
 		b, _, id, _ := metadb.ParseUploadKey(k)
 		f.uploads[id] = true
-		if !f.buckets[b] {
+		if _, ok := f.buckets[b]; !ok {
 			f.problem("upload %q is in no bucket", k)
 		}
 	case 'p':
@@ -147,24 +161,94 @@ func (f *fsckState) row(k, v []byte) {
 	}
 }
 
+// object accounts for a current version.
 func (f *fsckState) object(k, v []byte) error {
 	o, err := metadb.UnmarshalObject(v)
 	if err != nil {
 		return err
 	}
-	b, key, _ := metadb.ParseObjectKey(k)
-	o.Bucket, o.Key = b, key
-	if !f.buckets[b] {
-		f.problem("object %q is in no bucket", k)
+	o.Bucket, o.Key, _ = metadb.ParseObjectKey(k)
+	f.current[o.Bucket+"/"+o.Key] = o
+	if o.HasNull && (o.VersionID == "" || o.NullSeq >= o.Seq) || !o.HasNull && o.NullSeq != 0 {
+		f.problem("%q, of version %q and seq %d, points to a null version at %d: %v", k, o.VersionID, o.Seq, o.NullSeq, o.HasNull)
 	}
-	u := f.counted[b]
-	f.counted[b] = meta.Usage{Objects: u.Objects + 1, Bytes: u.Bytes + o.Size}
+	u := f.counted[o.Bucket]
+	if o.DeleteMarker {
+		u.DeleteMarkers++
+	} else {
+		u.Objects++
+		u.Bytes += o.Size
+	}
+	f.counted[o.Bucket] = u
+	f.version(k, o)
+	return nil
+}
+
+// noncurrent accounts for a noncurrent version. The rows of a key come newest
+// first, and after its current version.
+func (f *fsckState) noncurrent(k, v []byte) error {
+	o, err := metadb.UnmarshalObject(v)
+	if err != nil {
+		return err
+	}
+	var seq uint64
+	o.Bucket, o.Key, seq, _ = metadb.ParseVersionKey(k)
+	name := o.Bucket + "/" + o.Key
+	cur, ok := f.current[name]
+	last, follows := f.lastSeq[name]
+	if !follows {
+		last = cur.Seq
+	}
+	f.lastSeq[name] = o.Seq
+	switch {
+	case !ok:
+		f.problem("%q has no current version", k)
+	case seq != o.Seq || o.Seq >= last:
+		f.problem("%q has seq %d in its key and %d in its record, behind %d", k, seq, o.Seq, last)
+	case o.HasNull || o.NullSeq != 0:
+		f.problem("%q is noncurrent and points to a null version", k)
+	case o.VersionID == "" && (!cur.HasNull || cur.NullSeq != o.Seq):
+		f.problem("%q is the null version, the current one points to %d: %v", k, cur.NullSeq, cur.HasNull)
+	}
+	if o.VersionID == "" {
+		f.nulls[name] = true
+	}
+	u := f.counted[o.Bucket]
+	if o.DeleteMarker {
+		u.DeleteMarkers++
+	} else {
+		u.Noncurrent++
+		u.NoncurrentBytes += o.Size
+	}
+	f.counted[o.Bucket] = u
+	f.version(k, o)
+	return nil
+}
+
+// version accounts for what a version of either sort holds.
+func (f *fsckState) version(k []byte, o metadb.ObjectRow) {
+	b, versioned := f.buckets[o.Bucket]
+	if !versioned {
+		f.problem("%q is in no bucket", k)
+	}
+	if (o.VersionID != "" || o.Seq != 0) && b.Versioning == meta.Unversioned {
+		f.problem("%q has version %q and seq %d in a bucket that never was versioned", k, o.VersionID, o.Seq)
+	}
+	if rank, _ := base32.HexEncoding.DecodeString(strings.ToUpper(o.VersionID)); o.VersionID != "" &&
+		(len(rank) != 20 || binary.BigEndian.Uint64(rank) != o.Seq) {
+		f.problem("%q: version id %q does not lead to seq %d", k, o.VersionID, o.Seq)
+	}
+	if o.DeleteMarker && (o.Size != 0 || len(o.Extents) != 0 || o.Manifest != "" || o.Lock != (meta.Lock{})) {
+		f.problem("%q is a delete marker and holds %+v", k, o)
+	}
+	if o.Lock != (meta.Lock{}) && !b.Lock.Enabled {
+		f.problem("%q is locked in a bucket without object lock", k)
+	}
 	if o.Manifest != "" {
-		f.manifests[o.Manifest] = o
-		return nil
+		f.manifests[o.Manifest] = o.Object
+		return
 	}
 	f.names(o.Extents, string(k), o.Size)
-	return nil
 }
 
 func (s *store) fsckManifest(f *fsckState, name string, o meta.Object) {
@@ -203,7 +287,7 @@ func (s *store) fsckVolumes(f *fsckState) {
 				continue
 			}
 			d, err := metadb.UnmarshalDescriptor(info.Descriptor)
-			if err != nil || !f.buckets[d.Bucket] || d.Key == "" || d.Object.Size != info.Size {
+			if _, ok := f.buckets[d.Bucket]; err != nil || !ok || d.Key == "" || d.Object.Size != info.Size {
 				f.problem("blob %s on %s: its descriptor is %+v, %v", id, v.name, d, err)
 			}
 		}

@@ -284,6 +284,20 @@ func (s *store) createBucket(name string) {
 	}
 }
 
+func (s *store) versioning(v meta.Versioning) {
+	s.t.Helper()
+	if err := s.SetBucketVersioning(context.Background(), bucket, v); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *store) wantUsage(want meta.Usage) {
+	s.t.Helper()
+	if got, err := s.Usage(context.Background(), bucket); err != nil || got != want {
+		s.t.Errorf("usage %+v, %v, want %+v", got, err, want)
+	}
+}
+
 // payload is a body with its MD5, as a front end would make it.
 type payload struct {
 	r    io.Reader

@@ -7,95 +7,111 @@ import (
 	"tdkvs/master/metadb"
 )
 
-// deleteBatch is how many objects one transaction deletes: two writes for each
-// at most, and the counters.
-const deleteBatch = (metadb.MaxTxOps - 2) / 2
+// deleteBatch bounds the items that one transaction looks at; what it can write
+// bounds it too.
+const deleteBatch = metadb.MaxTxOps
 
-// DeleteObjects deletes several objects of one bucket, in shared commits. The
-// results are in the order of items; an item's failure is in its Err, and a
-// commit that fails is in the Err of all its items. The error is for the request
-// as a whole: KindNoSuchBucket, or a first commit that failed.
+// DeleteObjects deletes several objects of one bucket, in order and in shared
+// commits. The results are in the order of items; an item's failure is in its
+// Err, and a commit that fails is in the Err of its items and of all behind
+// them. The error is for the request as a whole: KindNoSuchBucket, or a first
+// commit that failed.
 func (e *Engine) DeleteObjects(ctx context.Context, bucket string, items []meta.DeleteItem) ([]meta.DeleteResult, error) {
 	const op = "delete objects"
 	if err := checkBucket(bucket); err != nil {
 		return nil, fault(op, bucket, "", err)
 	}
-	if err := e.guard(ctx, bucket, "", meta.Precondition{}); err != nil {
+	if err := e.guard(ctx, bucket, "", meta.Precondition{}, meta.Lock{}); err != nil {
 		return nil, fault(op, bucket, "", err)
 	}
 	results := make([]meta.DeleteResult, len(items))
-	for start := 0; start < len(items); start += deleteBatch {
-		end := min(start+deleteBatch, len(items))
-		err := e.deleteBatch(ctx, bucket, items[start:end], results[start:end])
-		if err != nil && start == 0 {
+	for done := 0; done < len(items); {
+		n, err := e.deleteSome(ctx, bucket, items[done:], results[done:])
+		if err != nil && done == 0 {
 			return nil, fault(op, bucket, "", err)
 		}
-		for i := start; i < end; i++ {
-			if err != nil {
+		if err != nil {
+			n = len(items) - done
+			for i := done; i < len(items); i++ {
 				results[i] = meta.DeleteResult{Err: err}
 			}
+		}
+		for i := done; i < done+n; i++ {
 			results[i].Err = fault("delete object", bucket, items[i].Key, results[i].Err)
 		}
+		done += n
 	}
 	return results, nil
 }
 
-func (e *Engine) deleteBatch(ctx context.Context, bucket string, items []meta.DeleteItem, results []meta.DeleteResult) error {
-	_, err := e.update(ctx, func(tx metadb.Tx) error {
-		clear(results)
-		if err := needBucket(tx, bucket); err != nil {
-			return err
-		}
-		now := e.now()
-		var by meta.Usage
-		var blobs []meta.Piece
-		for i, item := range items {
-			gone, err := e.deleteOne(tx, bucket, item)
-			if kind := meta.KindOf(err); err != nil && kind == meta.KindInternal {
+// deleteSome deletes as many of items, from the first on, as one transaction
+// can, and returns how many those are: one at least.
+func (e *Engine) deleteSome(ctx context.Context, bucket string, items []meta.DeleteItem, results []meta.DeleteResult) (done int, err error) {
+	_, err = e.edit(ctx, bucket, func(x *edit) error {
+		done = 0
+		for _, item := range items[:min(len(items), deleteBatch)] {
+			if !x.room() {
+				break
+			}
+			r, err := x.deleteItem(item)
+			if err != nil && meta.KindOf(err) == meta.KindInternal {
 				return err // of the store, not of the item
-			} else if err != nil {
-				results[i].Err = err
-				continue
 			}
-			if item.VersionID != "" {
-				results[i].VersionID = item.VersionID
-			}
-			if live(gone) != nil {
-				by.Objects--
-				by.Bytes -= gone.Size
-			}
-			p, err := e.retire(tx, gone, now)
-			if err != nil {
-				return err
-			}
-			blobs = append(blobs, p...)
+			r.Err = err
+			results[done] = r
+			done++
 		}
-		if err := e.retireBlobs(tx, blobs, now); err != nil {
-			return err
-		}
-		return changeUsage(tx, bucket, by)
+		return nil
 	})
-	return err
+	return done, err
 }
 
-// deleteOne removes an object's row and returns what was there; nil when there
-// was nothing, or not the version asked for.
-func (e *Engine) deleteOne(tx metadb.Tx, bucket string, item meta.DeleteItem) (*meta.Object, error) {
-	if err := checkName(bucket, item.Key); err != nil {
-		return nil, err
+// deleteItem does one delete. A refusal comes before it has written anything.
+func (x *edit) deleteItem(item meta.DeleteItem) (meta.DeleteResult, error) {
+	none := meta.DeleteResult{VersionID: item.VersionID}
+	if err := checkName(x.bucket.Name, item.Key); err != nil {
+		return none, err
 	}
-	was, err := current(tx, bucket, item.Key)
+	was, err := current(x.tx, x.bucket.Name, item.Key)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	if was != nil && item.VersionID != "" && !isVersion(was, item.VersionID) {
-		was = nil
+	if item.VersionID == "" {
+		if err := item.Check(live(was)); err != nil {
+			return none, err
+		}
+		return x.deleteCurrent(item.Key, was)
 	}
-	if err := item.Check(live(was)); err != nil {
-		return nil, err
+	gone, err := findVersion(x.tx, was, item.VersionID)
+	if err != nil {
+		return none, err
 	}
-	if was == nil {
-		return nil, nil
+	if err := item.Check(live(gone)); err != nil || gone == nil {
+		return none, err
 	}
-	return was, tx.Delete(metadb.ObjectKey(bucket, item.Key))
+	by := noBypass
+	if item.BypassGovernance {
+		by = bypassGovernance
+	}
+	return meta.DeleteResult{VersionID: item.VersionID, DeleteMarker: gone.DeleteMarker}, x.remove(was, gone, by)
+}
+
+// deleteCurrent hides a key behind a delete marker where the bucket is
+// versioned, also when there is no such key, and removes it otherwise. Source:
+// AWS "Deleting object versions from a versioning-enabled bucket", "... from
+// versioning-suspended buckets".
+func (x *edit) deleteCurrent(key string, was *metadb.ObjectRow) (meta.DeleteResult, error) {
+	if x.bucket.Versioning == meta.Unversioned {
+		if was == nil {
+			return meta.DeleteResult{}, nil
+		}
+		return meta.DeleteResult{}, x.remove(was, was, noBypass)
+	}
+	marker := meta.Object{
+		Bucket: x.bucket.Name, Key: key, Owner: x.bucket.Owner, DeleteMarker: true, Modified: stamp(was, x.now),
+	}
+	if err := x.put(was, &marker); err != nil {
+		return meta.DeleteResult{}, err
+	}
+	return meta.DeleteResult{VersionID: shownID(x.bucket, marker.VersionID), DeleteMarker: true}, nil
 }

@@ -20,17 +20,15 @@ type ObjectReader = interface {
 	Close() error
 }
 
-// nullVersion is how S3 names the version of an unversioned bucket.
-const nullVersion = "null"
-
 // Object returns the record of one version; the current one when versionID is
-// empty. A delete marker is KindDeleteMarker, with the record beside the error.
+// empty. A delete marker is KindDeleteMarker, with the record in the error's
+// Marker.
 func (e *Engine) Object(ctx context.Context, bucket, key, versionID string) (meta.Object, error) {
 	o, err := e.lookup(ctx, bucket, key, versionID)
-	if o == nil {
-		o = &meta.Object{}
+	if err != nil {
+		return meta.Object{}, fault("get object", bucket, key, err)
 	}
-	return *o, fault("get object", bucket, key, err)
+	return *o, nil
 }
 
 // OpenObject returns one version for reading. Close must be called.
@@ -42,39 +40,53 @@ func (e *Engine) OpenObject(ctx context.Context, bucket, key, versionID string) 
 	return &objectReader{engine: e, pin: x}, nil
 }
 
-// lookup finds a version with one read when it is there.
+// lookup finds a version as callers see it: with one read where it is the
+// current one, with two where it is not, and with one more for the bucket where
+// it has no id of its own.
 func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*meta.Object, error) {
 	if err := checkName(bucket, key); err != nil {
 		return nil, err
 	}
-	var o *meta.Object
-	err := e.view(ctx, func(tx metadb.Tx) error {
-		var err error
+	var o *metadb.ObjectRow
+	var b meta.Bucket
+	err := e.view(ctx, func(tx metadb.Tx) (err error) {
 		if o, err = current(tx, bucket, key); err != nil {
 			return err
 		}
-		if o == nil {
-			if err := needBucket(tx, bucket); err != nil {
+		if versionID != "" {
+			if o, err = findVersion(tx, o, versionID); err != nil {
 				return err
 			}
 		}
-		return nil
+		if o != nil && o.VersionID != "" {
+			return nil
+		}
+		b, err = getBucket(tx, bucket)
+		return err
 	})
-	switch {
-	case err != nil:
-		return nil, err
-	case versionID != "" && (o == nil || !isVersion(o, versionID)):
-		return nil, refuse(meta.KindNoSuchVersion)
-	case o == nil:
-		return nil, refuse(meta.KindNoSuchKey)
-	case o.DeleteMarker:
-		return o, refuse(meta.KindDeleteMarker)
+	if err == nil {
+		err = readable(b, o, versionID)
 	}
-	return o, nil
+	if err != nil {
+		return nil, err
+	}
+	o.VersionID = shownID(b, o.VersionID)
+	return &o.Object, nil
 }
 
-func isVersion(o *meta.Object, versionID string) bool {
-	return o.VersionID == versionID || (o.VersionID == "" && versionID == nullVersion)
+// readable refuses what is not there (nil), or only as a delete marker.
+func readable(b meta.Bucket, o *metadb.ObjectRow, versionID string) error {
+	switch {
+	case o == nil && versionID != "":
+		return refuse(meta.KindNoSuchVersion)
+	case o == nil:
+		return refuse(meta.KindNoSuchKey)
+	case o.DeleteMarker:
+		marker := o.Object
+		marker.VersionID = shownID(b, o.VersionID)
+		return &meta.Error{Kind: meta.KindDeleteMarker, Marker: &marker}
+	}
+	return nil
 }
 
 // ObjectParts returns up to limit parts (0: all) of an assembled object with

@@ -46,7 +46,7 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 	if _, err := describe(0, meta.Digests{}); err != nil {
 		return meta.Object{}, err
 	}
-	if err := e.guard(ctx, req.Bucket, req.Key, req.Precondition); err != nil {
+	if err := e.guard(ctx, req.Bucket, req.Key, req.Precondition, req.Lock); err != nil {
 		return meta.Object{}, err
 	}
 	stored, err := e.store(ctx, placement.KeyHash(req.Bucket, req.Key), req.Size, payload, describe)
@@ -64,23 +64,24 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 
 // commitPut makes obj the current version of its key.
 func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondition) (committed meta.Object, unknown bool, err error) {
-	unknown, err = e.update(ctx, func(tx metadb.Tx) error {
-		if err := needBucket(tx, obj.Bucket); err != nil {
-			return err
-		}
-		was, err := current(tx, obj.Bucket, obj.Key)
+	unknown, err = e.edit(ctx, obj.Bucket, func(x *edit) error {
+		was, err := current(x.tx, obj.Bucket, obj.Key)
 		if err != nil {
 			return err
 		}
 		if err := p.Check(live(was)); err != nil {
 			return err
 		}
-		now := e.now()
 		committed = obj
 		if committed.Modified.IsZero() {
-			committed.Modified = stamp(was, now)
+			committed.Modified = stamp(was, x.now)
 		}
-		return e.replace(tx, was, &committed, now)
+		if committed.Lock, err = lockFor(x.bucket, obj.Lock, committed.Modified); err != nil {
+			return err
+		}
+		err = x.put(was, &committed)
+		committed.VersionID = shownID(x.bucket, committed.VersionID)
+		return err
 	})
 	return committed, unknown, err
 }

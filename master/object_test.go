@@ -210,37 +210,23 @@ func TestVersionIDs(t *testing.T) {
 	wantKind(t, err, meta.KindNoSuchKey)
 }
 
-// A delete marker in place of an object, as versioning will leave it.
+// A delete marker is found and told apart, not listed, and counts as absent.
 func TestDeleteMarker(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.put("b/1", "1")
-	marker := meta.Object{DeleteMarker: true, Modified: s.clock.now(), VersionID: "v"}
-	row, err := metadb.MarshalObject(&marker)
-	if err != nil {
-		t.Fatal(err)
+	s.versioning(meta.VersioningEnabled)
+	s.remove("a/1", "a/2", "b/0")
+	marker := s.tryRemove("k")[0]
+	if !marker.DeleteMarker || len(marker.VersionID) != 32 {
+		t.Errorf("deleted: %+v", marker)
 	}
-	set := func(keys ...string) {
-		err := s.db.Update(bg, func(tx metadb.Tx) error {
-			for _, k := range keys {
-				if err := tx.Set(metadb.ObjectKey(bucket, k), row); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, id := range []string{"", marker.VersionID} {
+		_, err := s.Object(bg, bucket, "k", id)
+		wantMarker(t, err, "k", marker.VersionID, s.clock.now())
+		_, err = s.OpenObject(bg, bucket, "k", id)
+		wantMarker(t, err, "k", marker.VersionID, s.clock.now())
 	}
-	set("a/1", "a/2", "b/0", "k")
-	o, err := s.Object(bg, bucket, "k", "")
-	wantKind(t, err, meta.KindDeleteMarker)
-	if !o.DeleteMarker || o.VersionID != "v" || o.Key != "k" {
-		t.Errorf("the record beside the error is %+v", o)
-	}
-	_, err = s.OpenObject(bg, bucket, "k", "")
-	wantKind(t, err, meta.KindDeleteMarker)
 	page, err := s.ListObjects(bg, meta.ListRequest{Bucket: bucket, Delimiter: "/", Limit: 1})
 	if err != nil || len(page.Objects) != 0 || !reflect.DeepEqual(page.Prefixes, []string{"b/"}) || page.Truncated {
 		t.Errorf("listed %+v, %v: want b/ alone", page, err)
@@ -248,9 +234,18 @@ func TestDeleteMarker(t *testing.T) {
 	if _, err := s.tryPut("k", "x", meta.Precondition{IfNoneMatch: "*"}); err != nil {
 		t.Errorf("If-None-Match against a delete marker: %v", err)
 	}
-	s.remove("a/1", "a/2", "b/0")
-	if u, err := s.Usage(bg, bucket); err != nil || u != (meta.Usage{Objects: 2, Bytes: 2}) {
-		t.Errorf("usage %+v, %v", u, err)
+	s.wantUsage(meta.Usage{Objects: 2, Bytes: 2, DeleteMarkers: 4})
+}
+
+func wantMarker(t testing.TB, err error, key, versionID string, modified time.Time) {
+	t.Helper()
+	wantKind(t, err, meta.KindDeleteMarker)
+	var e *meta.Error
+	if !errors.As(err, &e) || e.Marker == nil {
+		t.Fatalf("%v carries no marker", err)
+	}
+	if m := e.Marker; !m.DeleteMarker || m.Bucket != bucket || m.Key != key || m.VersionID != versionID || !m.Modified.Equal(modified) {
+		t.Errorf("the marker is %+v, want %q of %v", m, versionID, modified)
 	}
 }
 
@@ -503,7 +498,7 @@ func TestCorruptAndMissingBlobs(t *testing.T) {
 	_ = r.Close()
 	// A record that names a volume that is not there.
 	o.Extents[0].Pieces[0].Volume = 99
-	row, err := metadb.MarshalObject(&o)
+	row, err := metadb.MarshalObject(&metadb.ObjectRow{Object: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,7 +510,7 @@ func TestCorruptAndMissingBlobs(t *testing.T) {
 	// A record longer than its blob.
 	o = s.put("short", "abc")
 	o.Size, o.Extents[0].Size = 4, 4
-	if row, err = metadb.MarshalObject(&o); err != nil {
+	if row, err = metadb.MarshalObject(&metadb.ObjectRow{Object: o}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.db.Update(bg, func(tx metadb.Tx) error { return tx.Set(metadb.ObjectKey(bucket, "short"), row) }); err != nil {

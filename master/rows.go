@@ -22,17 +22,41 @@ func needBucket(tx metadb.Tx, bucket string) error {
 	return err
 }
 
+// getBucket returns a bucket's record; KindNoSuchBucket when there is none.
+func getBucket(tx metadb.Tx, bucket string) (meta.Bucket, error) {
+	row, err := tx.Get(metadb.BucketKey(bucket))
+	if errors.Is(err, metadb.ErrNotFound) {
+		return meta.Bucket{}, refuse(meta.KindNoSuchBucket)
+	}
+	if err != nil {
+		return meta.Bucket{}, err
+	}
+	b, err := metadb.UnmarshalBucket(row)
+	b.Name = bucket
+	return b, err
+}
+
 // current returns the current version of an object, delete markers included;
 // nil when there is none.
-func current(tx metadb.Tx, bucket, key string) (*meta.Object, error) {
-	b, err := tx.Get(metadb.ObjectKey(bucket, key))
+func current(tx metadb.Tx, bucket, key string) (*metadb.ObjectRow, error) {
+	return getVersion(tx, metadb.ObjectKey(bucket, key), bucket, key)
+}
+
+// getVersion returns the version whose row is at a place; nil when there is
+// none.
+func getVersion(tx metadb.Tx, row []byte, bucket, key string) (*metadb.ObjectRow, error) {
+	b, err := tx.Get(row)
 	if errors.Is(err, metadb.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	o, err := metadb.UnmarshalObject(b)
+	return unmarshalVersion(b, bucket, key)
+}
+
+func unmarshalVersion(row []byte, bucket, key string) (*metadb.ObjectRow, error) {
+	o, err := metadb.UnmarshalObject(row)
 	if err != nil {
 		return nil, fmt.Errorf("object record: %w", err)
 	}
@@ -40,30 +64,53 @@ func current(tx metadb.Tx, bucket, key string) (*meta.Object, error) {
 	return &o, nil
 }
 
-// live is o, or nil where o is a delete marker: what conditions and counters
-// see.
-func live(o *meta.Object) *meta.Object {
-	if o != nil && o.DeleteMarker {
+// findVersion returns the version of an id among those of a key, cur itself
+// where it is the current one; nil where there is none. It costs one read at
+// most, however many versions there are.
+func findVersion(tx metadb.Tx, cur *metadb.ObjectRow, versionID string) (*metadb.ObjectRow, error) {
+	id := versionID
+	if id == meta.NullVersion {
+		id = "" // as records have it
+	}
+	switch {
+	case cur == nil:
+		return nil, nil
+	case cur.VersionID == id:
+		return cur, nil
+	}
+	seq := cur.NullSeq
+	if id != "" {
+		var ok bool
+		if seq, ok = parseID(id); !ok || seq >= cur.Seq {
+			return nil, nil
+		}
+	} else if !cur.HasNull {
+		return nil, nil
+	}
+	o, err := getVersion(tx, metadb.VersionKey(cur.Bucket, cur.Key, seq), cur.Bucket, cur.Key)
+	if err != nil || o == nil || o.VersionID != id {
+		return nil, err
+	}
+	return o, nil
+}
+
+// shownID is a version's id as callers see it.
+func shownID(b meta.Bucket, recorded string) string {
+	if recorded == "" && b.Versioning != meta.Unversioned {
+		return meta.NullVersion
+	}
+	return recorded
+}
+
+// live is o, or nil where it is a delete marker: what conditions see.
+func live(o *metadb.ObjectRow) *meta.Object {
+	if o == nil || o.DeleteMarker {
 		return nil
 	}
-	return o
+	return &o.Object
 }
 
-// addUsage moves a bucket's counters from one version of a key to another,
-// either of which may be nil.
-func addUsage(tx metadb.Tx, bucket string, was, is *meta.Object) error {
-	var by meta.Usage
-	if is = live(is); is != nil {
-		by.Objects++
-		by.Bytes += is.Size
-	}
-	if was = live(was); was != nil {
-		by.Objects--
-		by.Bytes -= was.Size
-	}
-	return changeUsage(tx, bucket, by)
-}
-
+// changeUsage moves a bucket's counters.
 func changeUsage(tx metadb.Tx, bucket string, by meta.Usage) error {
 	if by == (meta.Usage{}) {
 		return nil
@@ -72,7 +119,13 @@ func changeUsage(tx metadb.Tx, bucket string, by meta.Usage) error {
 	if err != nil {
 		return fmt.Errorf("bucket counters: %w", err)
 	}
-	row, err := metadb.MarshalUsage(meta.Usage{Objects: u.Objects + by.Objects, Bytes: u.Bytes + by.Bytes})
+	row, err := metadb.MarshalUsage(meta.Usage{
+		Objects:         u.Objects + by.Objects,
+		Bytes:           u.Bytes + by.Bytes,
+		Noncurrent:      u.Noncurrent + by.Noncurrent,
+		NoncurrentBytes: u.NoncurrentBytes + by.NoncurrentBytes,
+		DeleteMarkers:   u.DeleteMarkers + by.DeleteMarkers,
+	})
 	if err != nil {
 		return err
 	}
@@ -88,20 +141,6 @@ func queue(tx metadb.Tx, due time.Time, g metadb.Garbage) error {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its contract
 	return tx.Set(metadb.GarbageKey(due, random), row)
-}
-
-// retire queues what an object holds. The blobs of several objects without
-// parts can share an entry: those are returned instead.
-func (e *Engine) retire(tx metadb.Tx, o *meta.Object, now time.Time) ([]meta.Piece, error) {
-	if o == nil {
-		return nil, nil
-	}
-	if o.Manifest != "" {
-		return nil, queue(tx, now.Add(e.grace), metadb.Garbage{
-			Kind: metadb.GarbageManifest, Queued: now, UploadID: o.UploadID, Manifest: o.Manifest,
-		})
-	}
-	return pieces(o.Extents), nil
 }
 
 // retireBlobs queues pieces that readers may be at, if there are any.
@@ -120,29 +159,9 @@ func pieces(extents []meta.Extent) []meta.Piece {
 	return all
 }
 
-// replace writes the next version of a key over was (nil: there is none), moves
-// the counters and queues what was replaced.
-func (e *Engine) replace(tx metadb.Tx, was, next *meta.Object, now time.Time) error {
-	row, err := metadb.MarshalObject(next)
-	if err != nil {
-		return err
-	}
-	if err := tx.Set(metadb.ObjectKey(next.Bucket, next.Key), row); err != nil {
-		return err
-	}
-	if err := addUsage(tx, next.Bucket, was, next); err != nil {
-		return err
-	}
-	blobs, err := e.retire(tx, was, now)
-	if err != nil {
-		return err
-	}
-	return e.retireBlobs(tx, blobs, now)
-}
-
 // stamp is the time of a version that replaces was: now, and in any case after
 // the version before it, so that the times of a key's versions order them.
-func stamp(was *meta.Object, now time.Time) time.Time {
+func stamp(was *metadb.ObjectRow, now time.Time) time.Time {
 	if was != nil && !now.After(was.Modified) {
 		return was.Modified.Add(time.Millisecond)
 	}
@@ -151,9 +170,13 @@ func stamp(was *meta.Object, now time.Time) time.Time {
 
 // guard checks, before a body is read, what its commit will check again: a
 // request that is bound to fail should fail early.
-func (e *Engine) guard(ctx context.Context, bucket, key string, p meta.Precondition) error {
+func (e *Engine) guard(ctx context.Context, bucket, key string, p meta.Precondition, l meta.Lock) error {
 	return e.view(ctx, func(tx metadb.Tx) error {
-		if err := needBucket(tx, bucket); err != nil {
+		b, err := getBucket(tx, bucket)
+		if err != nil {
+			return err
+		}
+		if err := lockable(b, l); err != nil {
 			return err
 		}
 		if p == (meta.Precondition{}) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -40,7 +41,7 @@ func (e *Engine) completeUpload(ctx context.Context, req meta.CompleteRequest) (
 	if err != nil {
 		return meta.Object{}, err
 	}
-	if err := e.guard(ctx, up.Bucket, up.Key, req.Precondition); err != nil {
+	if err := e.guard(ctx, up.Bucket, up.Key, req.Precondition, up.Lock); err != nil {
 		return meta.Object{}, err
 	}
 	c := &completion{
@@ -133,8 +134,8 @@ func (c *completion) run(ctx context.Context) (o meta.Object, unknown bool, err 
 		}
 		parts = parts[n:]
 	}
-	unknown, err = c.engine.update(ctx, func(tx metadb.Tx) error {
-		o, err = c.commit(tx)
+	unknown, err = c.engine.edit(ctx, c.object.Bucket, func(x *edit) error {
+		o, err = c.commit(x)
 		return err
 	})
 	return o, unknown, err
@@ -178,43 +179,49 @@ func (c *completion) upload(tx metadb.Tx) (meta.Upload, error) {
 }
 
 // commit switches the object: the point at which the upload is complete.
-func (c *completion) commit(tx metadb.Tx) (meta.Object, error) {
-	up, err := c.upload(tx)
+func (c *completion) commit(x *edit) (meta.Object, error) {
+	up, err := c.upload(x.tx)
 	if err != nil {
-		return c.orCompleted(tx, err)
+		return c.orCompleted(x, err)
 	}
-	was, err := current(tx, c.object.Bucket, c.object.Key)
+	was, err := current(x.tx, c.object.Bucket, c.object.Key)
 	if err != nil {
 		return meta.Object{}, err
 	}
 	if err := c.req.Check(live(was)); err != nil {
 		return meta.Object{}, err
 	}
-	e, now := c.engine, c.engine.now()
 	o := c.object
-	o.Modified, o.Attributes, o.Owner = stamp(was, now), up.Attributes, up.Owner
-	if err := c.setPending(tx); err != nil {
+	o.Modified, o.Attributes, o.Owner = stamp(was, x.now), up.Attributes, up.Owner
+	if o.Lock, err = lockFor(x.bucket, up.Lock, o.Modified); err != nil {
+		return o, err
+	}
+	if err := c.setPending(x.tx); err != nil {
 		return o, err
 	}
 	index, err := metadb.MarshalManifestIndex(c.index)
 	if err != nil {
 		return o, err
 	}
-	if err := tx.Set(metadb.ManifestKey(o.UploadID, o.Manifest, 0), index); err != nil {
+	if err := x.tx.Set(metadb.ManifestKey(o.UploadID, o.Manifest, 0), index); err != nil {
 		return o, err
 	}
-	if err := e.replace(tx, was, &o, now); err != nil {
+	if err := x.put(was, &o); err != nil {
 		return o, err
 	}
-	if err := e.endUpload(tx, metadb.UploadKey(o.Bucket, o.Key, o.UploadID), o.UploadID, o.Manifest, now); err != nil {
+	e := c.engine
+	if err := e.endUpload(x.tx, metadb.UploadKey(o.Bucket, o.Key, o.UploadID), o.UploadID, o.Manifest, x.now); err != nil {
 		return o, err
 	}
-	return o, e.mark(tx, o)
+	if err := e.mark(x.tx, o, x.now); err != nil {
+		return o, err
+	}
+	o.VersionID = shownID(x.bucket, o.VersionID)
+	return o, nil
 }
 
 // mark leaves the marker of a completed upload, and queues its removal.
-func (e *Engine) mark(tx metadb.Tx, o meta.Object) error {
-	now := e.now()
+func (e *Engine) mark(tx metadb.Tx, o meta.Object, now time.Time) error {
 	o.Attributes = meta.Attributes{}
 	row, err := metadb.MarshalCompleted(&metadb.Completed{Object: o, Completed: now})
 	if err != nil {
@@ -228,29 +235,30 @@ func (e *Engine) mark(tx metadb.Tx, o meta.Object) error {
 
 // orCompleted turns KindNoSuchUpload into the answer of the completion that
 // ended the upload, where that one asked for the same object.
-func (c *completion) orCompleted(tx metadb.Tx, err error) (meta.Object, error) {
+func (c *completion) orCompleted(x *edit, err error) (meta.Object, error) {
 	if meta.KindOf(err) != meta.KindNoSuchUpload {
 		return meta.Object{}, err
 	}
-	o, cerr := completed(tx, c.object.Bucket, c.object.Key, c.object.UploadID)
+	o, cerr := completed(x.tx, x.bucket, c.object.Key, c.object.UploadID)
 	if cerr != nil || o.ETag != c.object.ETag || o.Parts != c.object.Parts {
 		return meta.Object{}, err
 	}
 	return o, nil
 }
 
-func completed(tx metadb.Tx, bucket, key, uploadID string) (meta.Object, error) {
-	b, err := tx.Get(metadb.CompletedKey(uploadID))
+func completed(tx metadb.Tx, b meta.Bucket, key, uploadID string) (meta.Object, error) {
+	row, err := tx.Get(metadb.CompletedKey(uploadID))
 	if errors.Is(err, metadb.ErrNotFound) {
 		return meta.Object{}, refuse(meta.KindNoSuchUpload)
 	}
 	if err != nil {
 		return meta.Object{}, err
 	}
-	c, err := metadb.UnmarshalCompleted(b)
-	if err == nil && (c.Object.Bucket != bucket || c.Object.Key != key) {
+	c, err := metadb.UnmarshalCompleted(row)
+	if err == nil && (c.Object.Bucket != b.Name || c.Object.Key != key) {
 		err = refuse(meta.KindNoSuchUpload)
 	}
+	c.Object.VersionID = shownID(b, c.Object.VersionID)
 	return c.Object, err
 }
 
@@ -261,10 +269,11 @@ func (e *Engine) CompletedUpload(ctx context.Context, bucket, key, uploadID stri
 	err := checkUpload(bucket, key, uploadID)
 	if err == nil {
 		err = e.view(ctx, func(tx metadb.Tx) error {
-			if err := needBucket(tx, bucket); err != nil {
+			b, err := getBucket(tx, bucket)
+			if err != nil {
 				return err
 			}
-			o, err = completed(tx, bucket, key, uploadID)
+			o, err = completed(tx, b, key, uploadID)
 			return err
 		})
 	}

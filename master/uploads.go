@@ -2,9 +2,6 @@ package master
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -14,34 +11,14 @@ import (
 	"tdkvs/placement"
 )
 
-// Upload ids are 8 bytes of Unix nanoseconds and 12 random ones, in base32hex,
-// which keeps the order of the bytes: an upload's place among those of its key
-// is its time of initiation.
-const (
-	uploadIDAlphabet = "0123456789abcdefghijklmnopqrstuv"
-	uploadIDLen      = 32
-)
-
-func newUploadID(at time.Time) string {
-	var b [20]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixNano()))
-	_, _ = rand.Read(b[8:]) // never fails, by its contract
-	return base32.NewEncoding(uploadIDAlphabet).WithPadding(base32.NoPadding).EncodeToString(b[:])
-}
-
-// checkUpload refuses ids that newUploadID can not have made, before they become
-// part of a key.
+// checkUpload refuses ids that newID can not have made, before they become part
+// of a key.
 func checkUpload(bucket, key, uploadID string) error {
 	if err := checkName(bucket, key); err != nil {
 		return err
 	}
-	if len(uploadID) != uploadIDLen {
+	if _, ok := parseID(uploadID); !ok {
 		return refuse(meta.KindNoSuchUpload)
-	}
-	for i := range len(uploadID) {
-		if c := uploadID[i]; (c < '0' || c > '9') && (c < 'a' || c > 'v') {
-			return refuse(meta.KindNoSuchUpload)
-		}
 	}
 	return nil
 }
@@ -76,9 +53,13 @@ func (e *Engine) CreateUpload(ctx context.Context, up meta.Upload) (meta.Upload,
 	err := checkName(up.Bucket, up.Key)
 	if err == nil {
 		at := e.clock()
-		up.UploadID, up.Initiated, up.Revision = newUploadID(at), at.UTC().Truncate(time.Millisecond), 0
+		up.UploadID, up.Initiated, up.Revision = newID(rankOf(at)), at.UTC().Truncate(time.Millisecond), 0
 		_, err = e.update(ctx, func(tx metadb.Tx) error {
-			if err := needBucket(tx, up.Bucket); err != nil {
+			b, err := getBucket(tx, up.Bucket)
+			if err != nil {
+				return err
+			}
+			if err := lockable(b, up.Lock); err != nil {
 				return err
 			}
 			return setUpload(tx, &up)

@@ -85,8 +85,11 @@ type Bucket struct {
 
 // Usage counts what a bucket holds, exactly, as of the last commit.
 type Usage struct {
-	Objects int64 // current versions that are not delete markers
-	Bytes   int64 // the sum of their sizes
+	Objects         int64 // current versions that are not delete markers
+	Bytes           int64 // the sum of their sizes
+	Noncurrent      int64 // versions behind a newer one or a delete marker, markers left out
+	NoncurrentBytes int64 // the sum of their sizes
+	DeleteMarkers   int64 // current and noncurrent
 }
 
 // VolumeID numbers a volume in the topology. Numbers are handed out once, from

@@ -8,8 +8,21 @@ import (
 
 // Bucket and its counters, as a .proto listing. The name is in the row's key.
 //
-//	message Bucket { int64 created_ms = 1; bytes owner = 2; bytes region = 3; }
-//	message Usage  { int64 objects = 1; int64 bytes = 2; }
+//	message Bucket {
+//	  int64 created_ms = 1;
+//	  bytes owner      = 2;
+//	  bytes region     = 3;
+//	  bytes versioning = 4;  // empty, "Enabled" or "Suspended"
+//	  BucketLock lock  = 5;
+//	}
+//	message BucketLock { bool enabled = 1; bytes mode = 2; uint32 days = 3; uint32 years = 4; }
+//	message Usage {
+//	  int64 objects          = 1;
+//	  int64 bytes            = 2;
+//	  int64 noncurrent       = 3;
+//	  int64 noncurrent_bytes = 4;
+//	  int64 delete_markers   = 5;
+//	}
 
 // MarshalBucket encodes a bucket's record.
 func MarshalBucket(b meta.Bucket) ([]byte, error) {
@@ -17,6 +30,15 @@ func MarshalBucket(b meta.Bucket) ([]byte, error) {
 	e.time(1, b.Created)
 	e.str(2, b.Owner)
 	e.str(3, b.Region)
+	e.str(4, string(b.Versioning))
+	if b.Lock != (meta.BucketLock{}) {
+		e.message(5, func(sub *encoder) {
+			sub.bool(1, b.Lock.Enabled)
+			sub.str(2, string(b.Lock.Mode))
+			sub.int(3, int64(b.Lock.Days))
+			sub.int(4, int64(b.Lock.Years))
+		})
+	}
 	return e.record("bucket")
 }
 
@@ -32,9 +54,32 @@ func UnmarshalBucket(b []byte) (meta.Bucket, error) {
 			r.Owner = d.str()
 		case 3:
 			r.Region = d.str()
+		case 4:
+			r.Versioning = meta.Versioning(d.str())
+		case 5:
+			r.Lock = d.bucketLock()
 		}
 	}
 	return r, d.err
+}
+
+func (d *decoder) bucketLock() meta.BucketLock {
+	var l meta.BucketLock
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			l.Enabled = sub.bool()
+		case 2:
+			l.Mode = meta.LockMode(sub.str())
+		case 3:
+			l.Days = int(sub.uintMax(math.MaxInt32))
+		case 4:
+			l.Years = int(sub.uintMax(math.MaxInt32))
+		}
+	}
+	d.end(&sub)
+	return l
 }
 
 // MarshalUsage encodes a bucket's counters.
@@ -42,6 +87,9 @@ func MarshalUsage(u meta.Usage) ([]byte, error) {
 	e := newRecord(24)
 	e.int(1, u.Objects)
 	e.int(2, u.Bytes)
+	e.int(3, u.Noncurrent)
+	e.int(4, u.NoncurrentBytes)
+	e.int(5, u.DeleteMarkers)
 	return e.record("usage")
 }
 
@@ -52,9 +100,15 @@ func UnmarshalUsage(b []byte) (meta.Usage, error) {
 	for d.next() {
 		switch d.num {
 		case 1:
-			u.Objects = int64(d.uintMax(math.MaxInt64))
+			u.Objects = d.size()
 		case 2:
-			u.Bytes = int64(d.uintMax(math.MaxInt64))
+			u.Bytes = d.size()
+		case 3:
+			u.Noncurrent = d.size()
+		case 4:
+			u.NoncurrentBytes = d.size()
+		case 5:
+			u.DeleteMarkers = d.size()
 		}
 	}
 	return u, d.err

@@ -2,6 +2,21 @@ package metadb
 
 import "tdkvs/master/meta"
 
+// ObjectRow is the record of one version of an object: what it is, and where it
+// stands among the versions of its key.
+type ObjectRow struct {
+	meta.Object
+	// Seq orders the versions of a key and rises with each. It is 0 for the one
+	// that was written before its bucket was versioned, and otherwise the first
+	// 8 bytes of the version id, where there is one.
+	Seq uint64
+	// HasNull says that the null version of the key is noncurrent, at NullSeq.
+	// Both count in the row of the current version only: the null version is
+	// found, and replaced, without a search.
+	HasNull bool
+	NullSeq uint64
+}
+
 // Object, as a .proto listing. Bucket and key are in the row's key. What a
 // listing shows comes first, so that it need not read the rest.
 //
@@ -29,7 +44,12 @@ import "tdkvs/master/meta"
 //	  bytes  upload_id          = 21;
 //	  bytes  manifest           = 22;
 //	  uint32 parts              = 23;
+//	  Lock   lock               = 24;
+//	  uint64 seq                = 25;  // rows only
+//	  bool   has_null           = 26;  // rows of current versions only
+//	  uint64 null_seq           = 27;  //   "
 //	}
+//	message Lock   { bytes mode = 1; int64 until_ms = 2; bytes legal_hold = 3; }
 //	message Extent { uint64 size = 1; repeated Piece pieces = 2; }
 //	message Piece  { uint32 volume = 1; bytes blob = 2; }  // blob: 16 bytes
 //	message map_entry { bytes name = 1; bytes value = 2; }
@@ -37,20 +57,48 @@ import "tdkvs/master/meta"
 // lastListingField is the last field that a listing needs.
 const lastListingField = 9
 
-// MarshalObject encodes an object's record. KindMetadataTooLarge when it is
+// objectAttributes is the first of the fields of an object's attributes.
+const objectAttributes = 11
+
+// The numbers of the fields that rows alone have.
+const (
+	fieldSeq     = 25
+	fieldHasNull = 26
+	fieldNullSeq = 27
+)
+
+// MarshalObject encodes a version's record. KindMetadataTooLarge when it is
 // longer than meta.MaxRecordPayload.
-func MarshalObject(o *meta.Object) ([]byte, error) {
+func MarshalObject(o *ObjectRow) ([]byte, error) {
 	e := newRecord(256)
-	e.object(o)
-	return e.record("object")
+	e.object(&o.Object)
+	if _, err := e.record("object"); err != nil {
+		return nil, err
+	}
+	// Where it stands changes with its neighbours: no limit may be in the way.
+	e.uint(fieldSeq, o.Seq)
+	e.bool(fieldHasNull, o.HasNull)
+	e.uint(fieldNullSeq, o.NullSeq)
+	return e.b, nil
 }
 
 // UnmarshalObject decodes a record; the caller knows bucket and key from where
 // it stood.
-func UnmarshalObject(b []byte) (meta.Object, error) {
-	var o meta.Object
+func UnmarshalObject(b []byte) (ObjectRow, error) {
+	var o ObjectRow
 	d := openRecord(b)
-	d.object(&o)
+	for d.next() {
+		switch d.num {
+		case fieldSeq:
+			o.Seq = d.uint()
+		case fieldHasNull:
+			o.HasNull = d.bool()
+		case fieldNullSeq:
+			o.NullSeq = d.uint()
+		default:
+			d.objectField(&o.Object)
+		}
+	}
 	return o, d.err
 }
 
@@ -77,37 +125,38 @@ func (e *encoder) object(o *meta.Object) {
 	e.bool(8, o.DeleteMarker)
 	e.str(9, o.VersionID)
 	e.str(10, o.Checksum.Value)
-	e.headers(11, &o.Headers)
-	e.strings(18, o.UserMeta)
-	e.strings(19, o.Tags)
+	e.attributes(objectAttributes, &o.Attributes)
 	e.extents(20, o.Extents)
 	e.str(21, o.UploadID)
 	e.str(22, o.Manifest)
 	e.int(23, int64(o.Parts))
+	e.lock(24, o.Lock)
 }
 
+// object reads the fields of an object that stands within another record.
 func (d *decoder) object(o *meta.Object) {
 	for d.next() {
-		switch d.num {
-		case 1, 2, 3, 4, 5, 6, 7, 8, 9:
-			d.listingField(o)
-		case 10:
-			o.Checksum.Value = d.str()
-		case 11, 12, 13, 14, 15, 16, 17:
-			d.header(int(d.num)-11, &o.Headers)
-		case 18:
-			o.UserMeta = d.entry(o.UserMeta)
-		case 19:
-			o.Tags = d.entry(o.Tags)
-		case 20:
-			o.Extents = append(o.Extents, d.extent())
-		case 21:
-			o.UploadID = d.str()
-		case 22:
-			o.Manifest = d.str()
-		case 23:
-			o.Parts = int(d.uintMax(meta.MaxParts))
-		}
+		d.objectField(o)
+	}
+}
+
+func (d *decoder) objectField(o *meta.Object) {
+	switch {
+	case d.num <= lastListingField:
+		d.listingField(o)
+	case d.attribute(objectAttributes, &o.Attributes):
+	case d.num == 10:
+		o.Checksum.Value = d.str()
+	case d.num == 20:
+		o.Extents = append(o.Extents, d.extent())
+	case d.num == 21:
+		o.UploadID = d.str()
+	case d.num == 22:
+		o.Manifest = d.str()
+	case d.num == 23:
+		o.Parts = int(d.uintMax(meta.MaxParts))
+	case d.num == 24:
+		o.Lock = d.lock()
 	}
 }
 

@@ -9,36 +9,76 @@ import (
 	"tdkvs/master/meta"
 )
 
-// headers writes the system headers but the storage class as seven fields from
-// first on.
-func (e *encoder) headers(first protowire.Number, h *meta.Headers) {
-	e.str(first, h.ContentType)
-	e.str(first+1, h.CacheControl)
-	e.str(first+2, h.ContentDisposition)
-	e.str(first+3, h.ContentEncoding)
-	e.str(first+4, h.ContentLanguage)
-	e.str(first+5, h.Expires)
-	e.str(first+6, h.WebsiteRedirect)
+// attributes writes, as nine fields from first on, what objects and uploads have
+// in common: system headers, user metadata, tags. The storage class and the lock
+// have fields of their own.
+func (e *encoder) attributes(first protowire.Number, a *meta.Attributes) {
+	e.str(first, a.Headers.ContentType)
+	e.str(first+1, a.Headers.CacheControl)
+	e.str(first+2, a.Headers.ContentDisposition)
+	e.str(first+3, a.Headers.ContentEncoding)
+	e.str(first+4, a.Headers.ContentLanguage)
+	e.str(first+5, a.Headers.Expires)
+	e.str(first+6, a.Headers.WebsiteRedirect)
+	e.strings(first+7, a.UserMeta)
+	e.strings(first+8, a.Tags)
 }
 
-// header reads the i-th of the fields that headers writes.
-func (d *decoder) header(i int, h *meta.Headers) {
-	switch i {
+// attribute reads the field at hand if it is one of those that attributes writes
+// from first on, and reports whether it is.
+func (d *decoder) attribute(first protowire.Number, a *meta.Attributes) bool {
+	switch d.num - first {
 	case 0:
-		h.ContentType = d.str()
+		a.Headers.ContentType = d.str()
 	case 1:
-		h.CacheControl = d.str()
+		a.Headers.CacheControl = d.str()
 	case 2:
-		h.ContentDisposition = d.str()
+		a.Headers.ContentDisposition = d.str()
 	case 3:
-		h.ContentEncoding = d.str()
+		a.Headers.ContentEncoding = d.str()
 	case 4:
-		h.ContentLanguage = d.str()
+		a.Headers.ContentLanguage = d.str()
 	case 5:
-		h.Expires = d.str()
+		a.Headers.Expires = d.str()
 	case 6:
-		h.WebsiteRedirect = d.str()
+		a.Headers.WebsiteRedirect = d.str()
+	case 7:
+		a.UserMeta = d.entry(a.UserMeta)
+	case 8:
+		a.Tags = d.entry(a.Tags)
+	default:
+		return false
 	}
+	return true
+}
+
+// lock writes a lock as one field, left out where nothing locks.
+func (e *encoder) lock(num protowire.Number, l meta.Lock) {
+	if l == (meta.Lock{}) {
+		return
+	}
+	e.message(num, func(sub *encoder) {
+		sub.str(1, string(l.Retention.Mode))
+		sub.time(2, l.Retention.Until)
+		sub.str(3, string(l.LegalHold))
+	})
+}
+
+func (d *decoder) lock() meta.Lock {
+	var l meta.Lock
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			l.Retention.Mode = meta.LockMode(sub.str())
+		case 2:
+			l.Retention.Until = sub.time()
+		case 3:
+			l.LegalHold = meta.LegalHold(sub.str())
+		}
+	}
+	d.end(&sub)
+	return l
 }
 
 func (e *encoder) extents(num protowire.Number, extents []meta.Extent) {

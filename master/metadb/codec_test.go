@@ -2,6 +2,7 @@ package metadb_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -40,8 +41,17 @@ var (
 		VersionID: "v1", Modified: at, Size: 5 << 30, Digests: digest, Attributes: attrs, DeleteMarker: true,
 		Owner: strings.Repeat("0f", 32), Extents: extents, UploadID: "u", Manifest: "m", Parts: 10000,
 	}
-	part = meta.Part{Number: 10000, Size: 5 << 30, Modified: at, Digests: digest, Extents: extents, Offset: 49 << 40}
+	lock = meta.Lock{Retention: meta.Retention{Mode: meta.Compliance, Until: at.AddDate(1, 0, 0)}, LegalHold: meta.LegalHoldOn}
+	// What a row adds to an object.
+	fullRow = metadb.ObjectRow{Object: locked(object), Seq: 1 << 60, HasNull: true, NullSeq: 1<<60 - 1}
+	part    = meta.Part{Number: 10000, Size: 5 << 30, Modified: at, Digests: digest, Extents: extents, Offset: 49 << 40}
 )
+
+// locked is an object with a lock, which records of before had not.
+func locked(o meta.Object) meta.Object {
+	o.Lock = lock
+	return o
+}
 
 // codec is one record type: a full value, and functions that hide its type.
 type codec struct {
@@ -64,6 +74,8 @@ func byValue[T any](f func(T) ([]byte, error)) func(*T) ([]byte, error) {
 }
 
 func codecs() map[string]codec {
+	object := locked(object)
+	attrs := object.Attributes
 	descriptor := metadb.Descriptor{Bucket: "photos", Key: "a/b\x00", VersionID: "v1", UploadID: "u", PartNumber: 7, Object: object}
 	descriptor.Object.Extents = nil
 	descriptor.Object.Bucket, descriptor.Object.Key = descriptor.Bucket, descriptor.Key
@@ -74,9 +86,14 @@ func codecs() map[string]codec {
 		ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Revision: 1 << 60,
 	}
 	return map[string]codec{
-		"bucket":     of(meta.Bucket{Created: at, Owner: "me", Region: "eu-central-1"}, byValue(metadb.MarshalBucket), metadb.UnmarshalBucket),
-		"usage":      of(meta.Usage{Objects: 1_000_000, Bytes: 1 << 60}, byValue(metadb.MarshalUsage), metadb.UnmarshalUsage),
-		"object":     of(object, metadb.MarshalObject, metadb.UnmarshalObject),
+		"bucket": of(meta.Bucket{
+			Created: at, Owner: "me", Region: "eu-central-1", Versioning: meta.VersioningEnabled,
+			Lock: meta.BucketLock{Enabled: true, Mode: meta.Governance, Days: 30, Years: 1},
+		}, byValue(metadb.MarshalBucket), metadb.UnmarshalBucket),
+		"usage": of(meta.Usage{
+			Objects: 1_000_000, Bytes: 1 << 60, Noncurrent: 3, NoncurrentBytes: 1 << 61, DeleteMarkers: 7,
+		}, byValue(metadb.MarshalUsage), metadb.UnmarshalUsage),
+		"object":     of(fullRow, metadb.MarshalObject, metadb.UnmarshalObject),
 		"upload":     of(upload, metadb.MarshalUpload, metadb.UnmarshalUpload),
 		"part":       of(part, metadb.MarshalPart, metadb.UnmarshalPart),
 		"completed":  of(done, metadb.MarshalCompleted, metadb.UnmarshalCompleted),
@@ -220,9 +237,49 @@ func TestMalformedRecords(t *testing.T) {
 	}
 }
 
+// TestRecordsOfBefore reads the records of a store that was made before there
+// were versions and locks: what they do not say is nothing.
+func TestRecordsOfBefore(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(filepath.Join("testdata", "records_unversioned.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptor := metadb.Descriptor{Bucket: "photos", Key: "a/b\x00", VersionID: "v1", UploadID: "u", PartNumber: 7, Object: object}
+	descriptor.Object.Extents = nil
+	descriptor.Object.Bucket, descriptor.Object.Key = descriptor.Bucket, descriptor.Key
+	done := metadb.Completed{Object: object, Completed: at}
+	done.Object.Bucket, done.Object.Key = "photos", "a/b\x00"
+	want := map[string]any{
+		"bucket": meta.Bucket{Created: at, Owner: "me", Region: "eu-central-1"},
+		"usage":  meta.Usage{Objects: 1_000_000, Bytes: 1 << 60},
+		"object": metadb.ObjectRow{Object: object},
+		"upload": meta.Upload{
+			Initiated: at, Owner: "me", Attributes: attrs,
+			ChecksumAlgorithm: "SHA256", ChecksumType: "COMPOSITE", Revision: 1 << 60,
+		},
+		"completed":  done,
+		"descriptor": descriptor,
+	}
+	for line := range strings.Lines(string(b)) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		record, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected, changed := want[name]
+		if !changed {
+			expected = codecs()[name].value
+		}
+		if got, err := codecs()[name].unmarshal(record); err != nil || !reflect.DeepEqual(got, expected) {
+			t.Errorf("%s is read as\n%+v, %v, want\n%+v", name, got, err, expected)
+		}
+	}
+}
+
 func TestListingDecode(t *testing.T) {
 	t.Parallel()
-	b, err := metadb.MarshalObject(&object)
+	b, err := metadb.MarshalObject(&fullRow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,12 +297,12 @@ func TestListingDecode(t *testing.T) {
 
 func TestMetadataTooLarge(t *testing.T) {
 	t.Parallel()
-	big := object
+	big := fullRow
 	big.UserMeta = map[string]string{"x": strings.Repeat("y", meta.MaxRecordPayload)}
 	if _, err := metadb.MarshalObject(&big); !errors.Is(err, &meta.Error{Kind: meta.KindMetadataTooLarge}) {
 		t.Errorf("object: %v", err)
 	}
-	if _, err := metadb.MarshalDescriptor(&metadb.Descriptor{Object: big}); !errors.Is(err, &meta.Error{Kind: meta.KindMetadataTooLarge}) {
+	if _, err := metadb.MarshalDescriptor(&metadb.Descriptor{Object: big.Object}); !errors.Is(err, &meta.Error{Kind: meta.KindMetadataTooLarge}) {
 		t.Errorf("descriptor: %v", err)
 	}
 	up := meta.Upload{Attributes: big.Attributes}

@@ -25,6 +25,7 @@ import (
 //	  bytes  website_redirect   = 13;
 //	  map<bytes, bytes> user_meta = 14;
 //	  map<bytes, bytes> tags    = 15;
+//	  Lock   lock               = 16;
 //	}
 //	message Part {
 //	  uint32 number             = 1;
@@ -38,6 +39,9 @@ import (
 //	  uint64 offset             = 9;  // in the assembled object; manifests only
 //	}
 
+// uploadAttributes is the first of the fields of an upload's attributes.
+const uploadAttributes = 7
+
 // MarshalUpload encodes an upload's record.
 func MarshalUpload(u *meta.Upload) ([]byte, error) {
 	e := newRecord(256)
@@ -47,9 +51,8 @@ func MarshalUpload(u *meta.Upload) ([]byte, error) {
 	e.str(4, u.ChecksumType)
 	e.uint(5, u.Revision)
 	e.str(6, u.Headers.StorageClass)
-	e.headers(7, &u.Headers)
-	e.strings(14, u.UserMeta)
-	e.strings(15, u.Tags)
+	e.attributes(uploadAttributes, &u.Attributes)
+	e.lock(16, u.Lock)
 	return e.record("upload")
 }
 
@@ -59,6 +62,9 @@ func UnmarshalUpload(b []byte) (meta.Upload, error) {
 	var u meta.Upload
 	d := openRecord(b)
 	for d.next() {
+		if d.attribute(uploadAttributes, &u.Attributes) {
+			continue
+		}
 		switch d.num {
 		case 1:
 			u.Initiated = d.time()
@@ -72,12 +78,8 @@ func UnmarshalUpload(b []byte) (meta.Upload, error) {
 			u.Revision = d.uint()
 		case 6:
 			u.Headers.StorageClass = d.str()
-		case 7, 8, 9, 10, 11, 12, 13:
-			d.header(int(d.num)-7, &u.Headers)
-		case 14:
-			u.UserMeta = d.entry(u.UserMeta)
-		case 15:
-			u.Tags = d.entry(u.Tags)
+		case 16:
+			u.Lock = d.lock()
 		}
 	}
 	return u, d.err

@@ -12,8 +12,8 @@ import (
 // the raw bytes. Bucket names, upload ids and manifest names hold no 0x00.
 //
 //	b <bucket>                                     meta.Bucket
-//	o <bucket> 00 <key>                            meta.Object, the current version
-//	v <bucket> 00 esc(<key>) 00 01 ^seq:u64        meta.Object, noncurrent, newest first
+//	o <bucket> 00 <key>                            ObjectRow, the current version
+//	v <bucket> 00 esc(<key>) 00 01 ^seq:u64        ObjectRow, noncurrent, newest first
 //	u <bucket> 00 esc(<key>) 00 01 <upload>        meta.Upload
 //	p <upload> 00 number:u16                       meta.Part
 //	m <upload> 00 <manifest> 00 chunk:u32          ManifestIndex (chunk 0), ManifestChunk
