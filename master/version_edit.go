@@ -86,26 +86,24 @@ func (x *edit) remove(was, gone *metadb.ObjectRow, by bypass) error {
 	if err := protects(&gone.Object, x.now, by); err != nil {
 		return err
 	}
-	at := isCurrent
-	switch {
-	case gone == was:
+	if gone == was {
+		x.count(gone, isCurrent, -1)
 		if err := x.promote(was); err != nil {
 			return err
 		}
-	default:
-		at = isNoncurrent
-		if err := x.deleteNoncurrent(gone); err != nil {
+		return x.retire(gone)
+	}
+	x.count(gone, isNoncurrent, -1)
+	if err := x.deleteNoncurrent(gone); err != nil {
+		return err
+	}
+	if gone.VersionID == "" {
+		without := *was
+		without.HasNull, without.NullSeq = false, 0
+		if err := x.setCurrent(&without); err != nil {
 			return err
 		}
-		if gone.VersionID == "" {
-			without := *was
-			without.HasNull, without.NullSeq = false, 0
-			if err := x.setCurrent(&without); err != nil {
-				return err
-			}
-		}
 	}
-	x.count(gone, at, -1)
 	return x.retire(gone)
 }
 
