@@ -253,7 +253,17 @@ func TestProtectedModeAgainstPages(t *testing.T) {
 			t.Errorf("PUT with %q: %d %s", c.header, w.Code, w.Body)
 		}
 	}
+	// Neither a preflight nor a form gets as far as the rules of a bucket.
+	for _, method := range []string{"OPTIONS", "POST", "GET"} {
+		w := open.do(method, "/photos/x", "v", "Origin", "https://evil.example", "Access-Control-Request-Method", "PUT", "Content-Type", "multipart/form-data; boundary=b")
+		if w.Code != 403 || w.Header().Get("X-Served-By") != "" || w.Header().Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s of a page: %d %v", method, w.Code, w.Header())
+		}
+	}
 	closed := newBench(t, nil)
+	if w := closed.do("OPTIONS", "/photos/x", "", "Authorization", "", "Origin", "https://evil.example"); w.Header().Get("X-Served-By") != "s3" {
+		t.Errorf("with credentials, the rules of a bucket decide: %d %v", w.Code, w.Header())
+	}
 	if w := closed.do("PUT", "/set/k", "v", "Host", "store.example", "Origin", "https://evil.example"); w.Code != 200 {
 		t.Errorf("with credentials, names do not matter: %d %s", w.Code, w.Body)
 	}

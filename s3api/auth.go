@@ -22,6 +22,18 @@ func (h *handler) secret(ctx context.Context, accessKey string) (sigv4.Secret, e
 	return sigv4.Secret{Key: c.Secret}, nil
 }
 
+// admit establishes who sent a request and what they may do, as far as its row
+// leaves that to the pipeline.
+func (h *handler) admit(ctx context.Context, req *Request) error {
+	if req.op.auth != authRequest {
+		return nil
+	}
+	if err := h.authenticate(ctx, req); err != nil {
+		return err
+	}
+	return h.authorizeRow(ctx, req)
+}
+
 // authenticate establishes who sent the request and how its body is covered.
 func (h *handler) authenticate(ctx context.Context, req *Request) error {
 	if h.cfg.Open {

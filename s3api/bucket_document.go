@@ -3,6 +3,7 @@ package s3api
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/s3err"
@@ -102,7 +103,10 @@ func (d bucketXML[T]) load(ctx context.Context, h *handler, bucket string) (v T,
 		v, err = d.read(x)
 		return err
 	})
-	return v, err == nil, err
+	if err != nil { // not of the request that needs it
+		return v, false, s3err.Internal(fmt.Errorf("stored %s of bucket %s: %w", d.kind, bucket, err))
+	}
+	return v, true, nil
 }
 
 // handlers returns the three operations on the document; putStatus is the status

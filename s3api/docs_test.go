@@ -82,6 +82,9 @@ func compatibilityPage(tests map[string][]string) string {
 			status = fmt.Sprintf("implemented, %d", cmp.Or(op.status, http.StatusOK))
 		}
 		permission := "`" + op.permission + "`"
+		if op.auth == authNobody {
+			permission = "none"
+		}
 		if op.versionPermission != "" {
 			permission += " / `" + op.versionPermission + "`"
 		}

@@ -52,7 +52,7 @@ func NewHandler(cfg Config) http.Handler {
 	return h
 }
 
-// ServeHTTP takes a request through the pipeline: match, authenticate,
+// ServeHTTP takes a request through the pipeline: match, CORS, authenticate,
 // authorise, handle (which reads the body), write, record.
 func (h *handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	info := requestInfo(hr.Context())
@@ -68,7 +68,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		hr.Body = body
 		req.http = hr
 	}
-	resp, err := h.serve(hr.Context(), req)
+	resp, err := h.serve(hr.Context(), w.Header(), req)
 	info.Bucket, info.Key, info.AccessKey = req.Bucket, req.Key, req.Identity.AccessKey
 	if req.op != nil {
 		info.Operation = req.op.name
@@ -99,15 +99,17 @@ func (h *handler) record(req *Request, e *s3err.Error, err error, info *RequestI
 	}
 }
 
-// serve runs the pipeline up to the handler's answer.
-func (h *handler) serve(ctx context.Context, req *Request) (*Response, error) {
-	if err := h.match(req); err != nil {
+// serve runs the pipeline up to the handler's answer. header is that of the
+// answer, whether it succeeds or not.
+func (h *handler) serve(ctx context.Context, header http.Header, req *Request) (*Response, error) {
+	err := h.match(req)
+	if granted := h.crossOrigin(ctx, header, req); err == nil {
+		err = granted
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := h.authenticate(ctx, req); err != nil {
-		return nil, err
-	}
-	if err := h.authorizeRow(ctx, req); err != nil {
+	if err := h.admit(ctx, req); err != nil {
 		return nil, err
 	}
 	if err := h.checkOwner(req, "X-Amz-Expected-Bucket-Owner"); err != nil {

@@ -30,6 +30,15 @@ const (
 	bodyForm                   // multipart/form-data
 )
 
+// authKind is how the sender of a request is established.
+type authKind uint8
+
+const (
+	authRequest authKind = iota // by the signature of the request, before its handler
+	authForm                    // by the signed policy in the form, by its handler, which also asks for the permission
+	authNobody                  // not at all: the answer is for everybody
+)
+
 // Limits of XML bodies, in bytes. A delete names up to 1,000 keys of 1,024
 // bytes, of which each byte may be written as a character reference; a
 // completion names up to 10,000 parts with up to five checksums each.
@@ -63,6 +72,7 @@ type operation struct {
 	header []string
 	params []string // selectors of other rows that are plain parameters here
 
+	auth              authKind
 	perKey            bool   // the permission is asked for each key in the body
 	permission        string // IAM action; a row without one is always denied
 	versionPermission string // the action instead where versionId is given
@@ -109,6 +119,10 @@ func serviceOperations() []operation {
 	}
 }
 
+// corsPreflight is the note of the rows that a browser asks before a request
+// across origins.
+const corsPreflight = "A CORS preflight (`OPTIONS`), which nobody signs."
+
 func bucketOperations() []operation {
 	return []operation{
 		{name: "CreateBucket", method: put, scope: scopeBucket, body: bodyXML, limit: limitSmallXML,
@@ -138,8 +152,8 @@ func bucketOperations() []operation {
 			permission: "s3express:CreateSession", note: "Directory buckets are not offered."},
 		{name: "WriteGetObjectResponse", method: post, scope: scopeBucket, header: hd("X-Amz-Request-Route"), body: bodyStream,
 			permission: "s3-object-lambda:WriteGetObjectResponse"},
-		{name: "PreflightBucket", method: option, scope: scopeBucket, params: q(anySelector), permission: "s3:ListBucket",
-			note: "A CORS preflight."},
+		{name: "PreflightBucket", method: option, scope: scopeBucket, params: q(anySelector), auth: authNobody,
+			handle: (*handler).preflight, note: corsPreflight},
 	}
 }
 
@@ -164,8 +178,8 @@ func objectOperations() []operation {
 			permission: "s3:RestoreObject"},
 		{name: "SelectObjectContent", method: post, scope: scopeObject, query: q("select", "select-type=2"), body: bodyXML, limit: limitSmallXML,
 			permission: "s3:GetObject"},
-		{name: "PreflightObject", method: option, scope: scopeObject, params: q(anySelector), permission: "s3:GetObject",
-			note: "A CORS preflight."},
+		{name: "PreflightObject", method: option, scope: scopeObject, params: q(anySelector), auth: authNobody,
+			handle: (*handler).preflight, note: corsPreflight},
 	}
 }
 

@@ -1,6 +1,9 @@
 package s3api
 
-import "net/http"
+import (
+	"cmp"
+	"net/http"
+)
 
 // notSet is the note of a read whose setter is not offered: it answers what AWS
 // answers of a bucket on which nothing was ever configured, which is the truth.
@@ -57,7 +60,14 @@ type bucketDocument struct {
 // offered.
 type documentHandlers struct {
 	get, put, del handlerFunc
-	putStatus     int // on success of put; 0 means 200
+	putStatus     int   // on success of put; 0 means 200
+	limit         int64 // of put's body; 0 means limitConfigXML
+}
+
+// limited bounds the document, in bytes.
+func (d documentHandlers) limited(limit int64) documentHandlers {
+	d.limit = limit
+	return d
 }
 
 // only serves a document that can be read and not set.
@@ -68,7 +78,7 @@ func (d bucketDocument) operations() []operation {
 		permission: d.read, handle: d.serve.get, note: d.note}}
 	if d.put != "" {
 		ops = append(ops, operation{name: d.put, method: put, scope: scopeBucket, query: q(d.selector),
-			permission: d.write, body: bodyXML, limit: limitConfigXML, handle: d.serve.put, status: d.serve.putStatus})
+			permission: d.write, body: bodyXML, limit: cmp.Or(d.serve.limit, limitConfigXML), handle: d.serve.put, status: d.serve.putStatus})
 	}
 	if d.del != "" {
 		permission := d.write
@@ -86,7 +96,7 @@ func documents() []bucketDocument {
 		{"GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "accelerate",
 			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", only(emptyDocument("AccelerateConfiguration")), notSet},
 		{"GetBucketCors", "PutBucketCors", "DeleteBucketCors", "cors",
-			"s3:GetBucketCORS", "s3:PutBucketCORS", only(unset(noCORS)), notSet},
+			"s3:GetBucketCORS", "s3:PutBucketCORS", corsConfig().handlers(0).limited(limitSmallXML), ""},
 		{"GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "encryption",
 			"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", only(unset(noEncryption)),
 			"Answers that there is none: AWS encrypts every bucket by default, this store does not."},

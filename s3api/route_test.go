@@ -60,7 +60,7 @@ func TestTableNamesEveryOperation(t *testing.T) {
 func TestRowsAreSound(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations() {
-		if op.permission == "" {
+		if op.permission == "" && op.auth != authNobody {
 			t.Errorf("%s has no permission", op.name)
 		}
 		if op.body == bodyXML && (op.limit <= 0 || op.limit > 8<<20) {

@@ -43,11 +43,29 @@ func TestAnonymousIsDeniedEverything(t *testing.T) {
 	t.Parallel()
 	h := testHandler(t, Config{})
 	for _, op := range operations() {
+		if op.auth != authRequest {
+			continue // TestWhoAuthenticatesAlone
+		}
 		w := httptest.NewRecorder()
 		ctx, info := WithRequestInfo(t.Context())
 		h.ServeHTTP(w, op.httpRequest().WithContext(ctx))
 		if w.Code != http.StatusForbidden || info.Operation != op.name || info.ErrorCode != s3err.AccessDenied {
 			t.Errorf("%s: status %d, info %+v", op.name, w.Code, info)
+		}
+	}
+}
+
+// TestWhoAuthenticatesAlone lists the operations that the pipeline lets through
+// to their handlers as they come.
+func TestWhoAuthenticatesAlone(t *testing.T) {
+	t.Parallel()
+	want := map[string]authKind{"PreflightBucket": authNobody, "PreflightObject": authNobody}
+	for _, op := range operations() {
+		if op.auth != want[op.name] {
+			t.Errorf("%s: authentication is %d, want %d", op.name, op.auth, want[op.name])
+		}
+		if op.auth == authNobody && (op.permission != "" || op.method != http.MethodOptions) {
+			t.Errorf("%s: is not for everybody", op.name)
 		}
 	}
 }
@@ -60,6 +78,9 @@ func TestAuthorizeFailsClosed(t *testing.T) {
 	var asked []Access
 	deny := authorizerFunc(func(a Access) error { asked = append(asked, a); return ErrDenied })
 	for _, op := range operations() {
+		if op.auth == authNobody {
+			continue
+		}
 		bare := op
 		bare.permission, bare.versionPermission = "", ""
 		for _, tt := range []struct {

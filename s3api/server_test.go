@@ -58,6 +58,7 @@ type hooks struct {
 	s3api.Backend
 	createBucket   func(context.Context, meta.Bucket) error
 	bucket         func(context.Context, string) (meta.Bucket, error)
+	bucketConfig   func(context.Context, string, string) ([]byte, error)
 	putObject      func(context.Context, meta.PutRequest, meta.Payload) (meta.Object, error)
 	openObject     func(context.Context, string, string, string) (s3api.ObjectReader, error)
 	object         func(context.Context, string, string, string) (meta.Object, error)
@@ -77,6 +78,13 @@ func (h *hooks) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 		return h.bucket(ctx, name)
 	}
 	return h.Backend.Bucket(ctx, name)
+}
+
+func (h *hooks) BucketConfig(ctx context.Context, bucket, kind string) ([]byte, error) {
+	if h.bucketConfig != nil {
+		return h.bucketConfig(ctx, bucket, kind)
+	}
+	return h.Backend.BucketConfig(ctx, bucket, kind)
 }
 
 func (h *hooks) PutObject(ctx context.Context, req meta.PutRequest, p meta.Payload) (meta.Object, error) {
