@@ -112,7 +112,14 @@ func (h *handler) headBucket(ctx context.Context, r *Request) (*Response, error)
 
 // deleteBucket serves DeleteBucket.
 func (h *handler) deleteBucket(ctx context.Context, r *Request) (*Response, error) {
-	return new(Response), h.cfg.Backend.DeleteBucket(ctx, r.Bucket)
+	err := h.cfg.Backend.DeleteBucket(ctx, r.Bucket)
+	if isKind(err, meta.KindBucketNotEmpty) {
+		b, again := h.cfg.Backend.Bucket(ctx, r.Bucket)
+		if again == nil && b.Versioning != meta.Unversioned {
+			return nil, s3err.New(s3err.BucketNotEmpty, "The bucket you tried to delete is not empty. You must delete all versions in the bucket.").Wrap(err)
+		}
+	}
+	return new(Response), err
 }
 
 // getBucketLocation serves GetBucketLocation, where us-east-1 is an empty

@@ -80,7 +80,9 @@ func (h *handler) getObjectACL(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Response{doc: privateACL(h.ownerOf(obj.Owner))}, nil
+	resp := &Response{doc: privateACL(h.ownerOf(obj.Owner))}
+	resp.setVersion(&obj)
+	return resp, nil
 }
 
 // privateACL is the one ACL there is: the owner has full control.

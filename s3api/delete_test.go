@@ -33,7 +33,7 @@ func TestDeleteObjects(t *testing.T) {
 	}
 	r := s.deleteMany(deleteDoc(deleteKey("a"), deleteKey("none"), deleteKey("d e"), deleteKey("f&g"), deleteKey("a"))).want(200)
 	r.wantXML(`<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Deleted><Key>a</Key></Deleted>` +
-		`<Deleted><Key>none</Key></Deleted><Deleted><Key>d e</Key></Deleted><Deleted><Key>f&amp;g</Key></Deleted><Deleted><Key>a</Key></Deleted></DeleteResult>`)
+		`<Deleted><Key>none</Key></Deleted><Deleted><Key>d e</Key></Deleted><Deleted><Key>f&amp;g</Key></Deleted></DeleteResult>`)
 	if got := fmt.Sprint(s.get("/bkt").texts("Key")); got != "[b/c]" {
 		t.Errorf("left are %s", got)
 	}

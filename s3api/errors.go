@@ -68,7 +68,11 @@ func kindCode(k meta.Kind) string {
 func classify(err error, r *Request) *s3err.Error {
 	var e *s3err.Error
 	if !errors.As(err, &e) {
-		e = classifyCause(err)
+		if marker, ok := foundMarker(err); ok {
+			e = markerError(marker, r).Wrap(err)
+		} else {
+			e = classifyCause(err)
+		}
 	}
 	return withSubject(e, r)
 }

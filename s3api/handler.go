@@ -115,6 +115,9 @@ func (h *handler) serve(ctx context.Context, header http.Header, req *Request) (
 	if err := h.checkOwner(req, "X-Amz-Expected-Bucket-Owner"); err != nil {
 		return nil, err
 	}
+	if err := req.refuseVersionID(); err != nil {
+		return nil, err
+	}
 	if req.op.handle == nil {
 		return nil, s3err.New(s3err.NotImplemented, "The operation "+req.op.name+" is not implemented.")
 	}

@@ -98,7 +98,11 @@ func (h *handler) uploadPartCopy(ctx context.Context, r *Request) (*Response, er
 	if err := r.refuseUnsupported(); err != nil {
 		return nil, err
 	}
-	reader, err := h.openSource(ctx, r)
+	from, err := r.copySource()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := h.openSource(ctx, r, from)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +155,10 @@ func (h *handler) copyPart(ctx context.Context, r *Request, reader ObjectReader,
 		doc.checksum(part.Checksum)
 	}
 	doc.close("CopyPartResult")
-	return &Response{doc: doc}, nil
+	resp := &Response{doc: doc}
+	src := reader.Object()
+	resp.setSource(&src)
+	return resp, nil
 }
 
 // abortMultipartUpload serves AbortMultipartUpload.

@@ -53,7 +53,9 @@ func (h *handler) completeMultipartUpload(ctx context.Context, r *Request) (*Res
 		doc.checksum(obj.Checksum)
 		doc.optional("ChecksumType", obj.Checksum.Type)
 		doc.close("CompleteMultipartUploadResult")
-		return &Response{doc: doc}, nil
+		resp := &Response{doc: doc}
+		resp.setWritten(&obj)
+		return resp, nil
 	}), nil
 }
 

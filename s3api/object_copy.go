@@ -27,11 +27,13 @@ func parseCopySource(s string) (copySource, error) {
 	path, version, versioned := strings.Cut(s, "?versionId=")
 	var src copySource
 	if versioned {
-		v, err := parseVersionID([]string{version})
+		id, err := url.PathUnescape(version)
 		if err != nil {
+			return src, bad("Invalid copy source encoding")
+		}
+		if src.versionID, err = parseVersionID(id, "x-amz-copy-source"); err != nil {
 			return src, err
 		}
-		src.versionID = v
 	}
 	path, err := url.QueryUnescape(path)
 	if err != nil || !utf8.ValidString(path) {
@@ -51,18 +53,19 @@ func parseCopySource(s string) (copySource, error) {
 	return src, nil
 }
 
+// copySource reads x-amz-copy-source.
+func (r *Request) copySource() (copySource, error) {
+	return parseCopySource(r.header("X-Amz-Copy-Source"))
+}
+
 // openSource authorises, opens and checks the source of a copy. Close must be
 // called on what it returns.
-func (h *handler) openSource(ctx context.Context, r *Request) (ObjectReader, error) {
-	src, err := parseCopySource(r.header("X-Amz-Copy-Source"))
-	if err != nil {
-		return nil, err
-	}
+func (h *handler) openSource(ctx context.Context, r *Request, src copySource) (ObjectReader, error) {
 	permission := "s3:GetObject"
 	if src.versionID != "" {
 		permission = "s3:GetObjectVersion"
 	}
-	err = h.authorize(ctx, r, Access{Permission: permission, Bucket: src.bucket, Key: src.key, VersionID: src.versionID})
+	err := h.authorize(ctx, r, Access{Permission: permission, Bucket: src.bucket, Key: src.key, VersionID: src.versionID})
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +92,25 @@ func (h *handler) openSource(ctx context.Context, r *Request) (ObjectReader, err
 // sourceError names the source, not the destination, in an error about it.
 func sourceError(err error, src copySource) error {
 	e := classifyCause(err)
+	if marker, ok := foundMarker(err); ok {
+		if src.versionID != "" {
+			return s3err.New(s3err.InvalidRequest, "The source of a copy request may not specifically refer to a delete marker by version id.").Wrap(err)
+		}
+		e = withMarker(e, marker)
+	}
 	switch e.Code {
 	case s3err.NoSuchBucket:
 		return e.With("BucketName", src.bucket)
 	case s3err.NoSuchKey:
 		return e.With("Key", src.key)
+	case s3err.NoSuchVersion:
+		return e.With("Key", src.key).With("VersionId", src.versionID)
 	}
 	return err
 }
+
+// setSource names the version that was copied from.
+func (r *Response) setSource(src *meta.Object) { r.setOptional(sourceVersionHeader, src.VersionID) }
 
 // copyObject serves CopyObject.
 func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error) {
@@ -119,12 +133,17 @@ func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error)
 	if plan.replaceTags, err = r.directive("X-Amz-Tagging-Directive", "Unknown tagging directive."); err != nil {
 		return nil, err
 	}
-	reader, err := h.openSource(ctx, r)
+	src, err := r.copySource()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := h.openSource(ctx, r, src)
 	if err != nil {
 		return nil, err
 	}
 	obj := reader.Object()
 	plan.attributes = plan.merge(attributes, &obj)
+	plan.restore = src.versionID != "" && obj.VersionID != ""
 	if err := plan.check(r, &obj); err != nil {
 		_ = reader.Close() // the answer is settled
 		return nil, err
@@ -144,6 +163,7 @@ type copyPlan struct {
 	condition                meta.Precondition
 	store                    checksum.Algorithm // None: that of the source
 	replaceMeta, replaceTags bool
+	restore                  bool // the request names the version that it copies
 }
 
 // merge returns the attributes of the copy: those of the source, or of the
@@ -163,7 +183,9 @@ func (p *copyPlan) merge(request meta.Attributes, src *meta.Object) meta.Attribu
 	return a
 }
 
-// check refuses a copy that is too large, or that would change nothing.
+// check refuses a copy that is too large, or that would change nothing. One of a
+// version to its own key makes it the current one again; which it is at the moment
+// AWS does not ask.
 func (p *copyPlan) check(r *Request, src *meta.Object) error {
 	if src.Size > meta.MaxPutSize {
 		return sourceTooLarge()
@@ -171,7 +193,7 @@ func (p *copyPlan) check(r *Request, src *meta.Object) error {
 	same := src.Bucket == r.Bucket && src.Key == r.Key
 	changed := p.replaceMeta || r.has("X-Amz-Storage-Class") || r.has("X-Amz-Website-Redirect-Location") ||
 		p.store != checksum.None && p.store.String() != src.Checksum.Algorithm
-	if same && !changed {
+	if same && !changed && !p.restore {
 		return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	return nil
@@ -207,7 +229,10 @@ func (h *handler) copyTo(ctx context.Context, r *Request, reader ObjectReader, p
 	doc.checksum(obj.Checksum)
 	doc.optional("ChecksumType", obj.Checksum.Type)
 	doc.close("CopyObjectResult")
-	return &Response{doc: doc}, nil
+	resp := &Response{doc: doc}
+	resp.setWritten(&obj)
+	resp.setSource(&src)
+	return resp, nil
 }
 
 // copyBody is a run of an object's bytes as the payload of a write.

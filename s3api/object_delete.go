@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tdkvs/master/meta"
@@ -26,10 +27,16 @@ func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := results[0].Err; err != nil && !goneAlready(err, condition) {
+	result := results[0]
+	if err := result.Err; err != nil && !goneAlready(err, condition) {
 		return nil, conflict(err, condition)
 	}
-	return new(Response), nil
+	resp := new(Response)
+	resp.setOptional(versionHeader, result.VersionID)
+	if result.DeleteMarker {
+		resp.set(deleteMarkerHeader, "true")
+	}
+	return resp, nil
 }
 
 // goneAlready reports whether a delete failed for want of the key only, which is
@@ -44,7 +51,7 @@ func goneAlready(err error, p meta.Precondition) bool {
 type deletion struct {
 	item    meta.DeleteItem
 	version string // as the client wrote it
-	err     error
+	result  meta.DeleteResult
 }
 
 // deleteObjects serves DeleteObjects.
@@ -57,10 +64,10 @@ func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, err
 	var of []int // items[i] belongs to deletions[of[i]]
 	for i := range deletions {
 		d := &deletions[i]
-		if d.err == nil {
-			d.err = h.authorizeDeletion(ctx, r, d)
+		if d.result.Err == nil {
+			d.result.Err = h.authorizeDeletion(ctx, r, d)
 		}
-		if d.err == nil {
+		if d.result.Err == nil {
 			items = append(items, d.item)
 			of = append(of, i)
 		}
@@ -71,9 +78,10 @@ func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, err
 		return nil, err
 	}
 	for i, res := range results {
-		if !goneAlready(res.Err, items[i].Precondition) {
-			deletions[of[i]].err = res.Err
+		if goneAlready(res.Err, items[i].Precondition) {
+			res.Err = nil
 		}
+		deletions[of[i]].result = res
 	}
 	return &Response{doc: h.deleteResult(r, quiet, deletions)}, nil
 }
@@ -117,7 +125,23 @@ func (h *handler) readDelete(r *Request) (quiet bool, deletions []deletion, err 
 	case len(deletions) == 0:
 		return false, nil, malformed(nil)
 	}
-	return quiet, deletions, nil
+	return quiet, onceEach(deletions), nil
+}
+
+// onceEach leaves out what stands in a document a second time. AWS is seen to do
+// the same: else a key named twice would get two delete markers.
+func onceEach(deletions []deletion) []deletion {
+	type name struct{ key, version string }
+	seen := make(map[name]bool, len(deletions))
+	return slices.DeleteFunc(deletions, func(d deletion) bool {
+		if hasCondition(d.item.Precondition) {
+			return false
+		}
+		n := name{d.item.Key, d.version}
+		twice := seen[n]
+		seen[n] = true
+		return twice
+	})
 }
 
 // readDeletion decodes one Object element.
@@ -151,10 +175,9 @@ func readDeletion(x *reader) (deletion, error) {
 	if d.item.Key == "" {
 		return d, malformed(nil)
 	}
-	if d.err = checkKey(d.item.Key); d.err == nil && d.version != "" {
-		d.item.VersionID, d.err = parseVersionID([]string{d.version})
-		if d.err != nil {
-			d.err = s3err.Of(s3err.NoSuchVersion)
+	if d.result.Err = checkKey(d.item.Key); d.result.Err == nil && d.version != "" {
+		if d.item.VersionID, err = parseVersionID(d.version, "VersionId"); err != nil {
+			d.result.Err = s3err.Of(s3err.NoSuchVersion)
 		}
 	}
 	return d, nil
@@ -165,10 +188,10 @@ func (h *handler) deleteResult(r *Request, quiet bool, deletions []deletion) *do
 	doc := h.page()
 	doc.root("DeleteResult")
 	for _, d := range deletions {
-		if d.err != nil {
-			e := classify(d.err, r)
+		if err := d.result.Err; err != nil {
+			e := classify(err, r)
 			if e.Status >= 500 {
-				h.cfg.Logger.Error("delete failed", "request_id", r.id, "bucket", r.Bucket, "key", d.item.Key, "error", d.err)
+				h.cfg.Logger.Error("delete failed", "request_id", r.id, "bucket", r.Bucket, "key", d.item.Key, "error", err)
 			}
 			doc.open("Error")
 			doc.text("Key", d.item.Key)
@@ -184,6 +207,10 @@ func (h *handler) deleteResult(r *Request, quiet bool, deletions []deletion) *do
 		doc.open("Deleted")
 		doc.text("Key", d.item.Key)
 		doc.optional("VersionId", d.version)
+		if d.result.DeleteMarker {
+			doc.bool("DeleteMarker", true)
+			doc.text("DeleteMarkerVersionId", d.result.VersionID)
+		}
 		doc.close("Deleted")
 	}
 	doc.close("DeleteResult")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"tdkvs/master/meta"
@@ -77,35 +76,6 @@ func (h *handler) object(ctx context.Context, r *Request) (meta.Object, error) {
 	return h.cfg.Backend.Object(ctx, r.Bucket, r.Key, version)
 }
 
-// versionID reads the versionId parameter; empty where there is none.
-func (r *Request) versionID() (string, error) { return parseVersionID(r.query["versionId"]) }
-
-// versionIDLen is how long the ids of versions are, here as on AWS.
-const versionIDLen = 32
-
-// parseVersionID refuses what can not be the id of any version.
-func parseVersionID(values []string) (string, error) {
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case values[0] == "":
-		return "", s3err.Argument("Version id cannot be the empty string", "versionId", "")
-	case values[0] == meta.NullVersion:
-		return meta.NullVersion, nil
-	case len(values[0]) == versionIDLen && strings.Trim(values[0], versionIDAlphabet) == "":
-		return values[0], nil
-	}
-	return "", s3err.Argument("Invalid version id specified", "versionId", values[0])
-}
-
-const versionIDAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-+/"
-
-// setVersion names the version that was read or written, in a bucket that is or
-// was versioned.
-func (r *Response) setVersion(obj *meta.Object) {
-	r.setOptional("x-amz-version-id", obj.VersionID)
-}
-
 // readResponse evaluates conditions, range, part number and overrides of a read,
 // and returns the answer without its body, and the bytes that the body has.
 func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, conditional.Range, error) {
@@ -123,6 +93,7 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 		resp.set("Last-Modified", httpTime(obj.Modified))
 		resp.setOptional("Cache-Control", obj.Headers.CacheControl)
 		resp.setOptional("Expires", obj.Headers.Expires)
+		resp.setVersion(obj)
 		return resp, conditional.Range{}, nil
 	}
 	span, sum, err := h.span(ctx, r, obj, resp)

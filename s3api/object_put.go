@@ -37,7 +37,7 @@ func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) 
 	resp := new(Response)
 	resp.set("ETag", quoted(obj.ETag))
 	resp.setChecksum(obj.Checksum)
-	resp.setVersion(&obj)
+	resp.setWritten(&obj)
 	return resp, nil
 }
 

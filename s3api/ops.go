@@ -76,6 +76,7 @@ type operation struct {
 	perKey            bool   // the permission is asked for each key in the body
 	permission        string // IAM action; a row without one is always denied
 	versionPermission string // the action instead where versionId is given
+	noVersion         bool   // versionId is refused, not ignored
 
 	body   bodyKind
 	limit  int64 // of an XML body, in bytes
@@ -160,7 +161,7 @@ func bucketOperations() []operation {
 func objectOperations() []operation {
 	return []operation{
 		{name: "PutObject", method: put, scope: scopeObject, body: bodyStream,
-			permission: "s3:PutObject", handle: (*handler).putObject,
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).putObject,
 			note: "Canned ACLs are checked and not applied: every object is private. Encryption headers are refused."},
 		{name: "GetObject", method: get, scope: scopeObject, params: q("partNumber"),
 			permission: "s3:GetObject", versionPermission: "s3:GetObjectVersion", handle: (*handler).getObject,
@@ -170,7 +171,7 @@ func objectOperations() []operation {
 		{name: "DeleteObject", method: del, scope: scopeObject, status: http.StatusNoContent,
 			permission: "s3:DeleteObject", versionPermission: "s3:DeleteObjectVersion", handle: (*handler).deleteObject},
 		{name: "CopyObject", method: put, scope: scopeObject, header: hd("X-Amz-Copy-Source"),
-			permission: "s3:PutObject", handle: (*handler).copyObject,
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).copyObject,
 			note: "Reading the source is asked as s3:GetObject."},
 		{name: "RenameObject", method: put, scope: scopeObject, query: q("renameObject"),
 			permission: "s3express:CreateSession", note: "Directory buckets are not offered."},
@@ -186,18 +187,18 @@ func objectOperations() []operation {
 func multipartOperations() []operation {
 	return []operation{
 		{name: "CreateMultipartUpload", method: post, scope: scopeObject, query: q("uploads"),
-			permission: "s3:PutObject", handle: (*handler).createMultipartUpload},
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).createMultipartUpload},
 		{name: "UploadPart", method: put, scope: scopeObject, query: q("partNumber|uploadId"), body: bodyStream,
-			permission: "s3:PutObject", handle: (*handler).uploadPart},
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).uploadPart},
 		{name: "UploadPartCopy", method: put, scope: scopeObject, query: q("partNumber|uploadId"), header: hd("X-Amz-Copy-Source"),
-			permission: "s3:PutObject", handle: (*handler).uploadPartCopy,
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).uploadPartCopy,
 			note: "Reading the source is asked as s3:GetObject."},
 		{name: "CompleteMultipartUpload", method: post, scope: scopeObject, query: q("uploadId"), body: bodyXML, limit: limitCompleteXML,
-			permission: "s3:PutObject", handle: (*handler).completeMultipartUpload,
+			noVersion: true, permission: "s3:PutObject", handle: (*handler).completeMultipartUpload,
 			note: "Completing the same upload again within a day gives the same answer."},
 		{name: "AbortMultipartUpload", method: del, scope: scopeObject, query: q("uploadId"), status: http.StatusNoContent,
-			permission: "s3:AbortMultipartUpload", handle: (*handler).abortMultipartUpload},
+			noVersion: true, permission: "s3:AbortMultipartUpload", handle: (*handler).abortMultipartUpload},
 		{name: "ListParts", method: get, scope: scopeObject, query: q("uploadId"),
-			permission: "s3:ListMultipartUploadParts", handle: (*handler).listParts},
+			noVersion: true, permission: "s3:ListMultipartUploadParts", handle: (*handler).listParts},
 	}
 }

@@ -155,6 +155,17 @@ func (x *reader) text() (string, error) {
 	}
 }
 
+// once reads the text of an element that may stand only once into s, which is
+// empty before.
+func (x *reader) once(s *string) error {
+	if *s != "" {
+		return malformed(errors.New("element twice"))
+	}
+	var err error
+	*s, err = x.text()
+	return err
+}
+
 // int reads a decimal number.
 func (x *reader) int() (int64, error) {
 	s, err := x.text()
