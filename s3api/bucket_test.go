@@ -165,7 +165,7 @@ func TestUnsetConfiguration(t *testing.T) {
 		s.get("/none?"+query).wantError(404, "NoSuchBucket", "", "BucketName", "none")
 	}
 	for query, root := range map[string]string{
-		"versioning": "VersioningConfiguration", "logging": "BucketLoggingStatus",
+		"logging":      "BucketLoggingStatus",
 		"notification": "NotificationConfiguration", "accelerate": "AccelerateConfiguration",
 	} {
 		s.get("/bkt?" + query).want(200).wantBody(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<" + root +
@@ -192,7 +192,7 @@ func TestNotImplemented(t *testing.T) {
 	s.bucket("bkt")
 	s.put("/bkt/key", "old").want(200)
 	for _, rq := range []struct{ method, path, name string }{
-		{"PUT", "/bkt/key?acl", "PutObjectAcl"}, {"PUT", "/bkt?versioning", "PutBucketVersioning"},
+		{"PUT", "/bkt/key?acl", "PutObjectAcl"}, {"PUT", "/bkt?accelerate", "PutBucketAccelerateConfiguration"},
 		{"GET", "/bkt?versions", "ListObjectVersions"}, {"POST", "/bkt/key?restore", "RestoreObject"},
 		{"GET", "/bkt/key?torrent", "GetObjectTorrent"}, {"PUT", "/bkt?policy", "PutBucketPolicy"},
 	} {
