@@ -57,7 +57,7 @@ Implemented: %d of %d.
 - In ` + "`x-amz-copy-source`" + `, ` + "`+`" + ` is a space, as on AWS; a plus is ` + "`%%2B`" + `.
 - ` + "`encoding-type=url`" + ` writes a space as ` + "`%%20`" + `, which every decoder reads, where AWS writes ` + "`+`" + `.
 - Long copies and completions keep their connection awake with white space, and may report an error within a 200, as on AWS.
-- Buckets are unversioned. The version id ` + "`null`" + ` names the one version that there is; any other is ` + "`InvalidArgument`" + `.
+- Versioning as on AWS, without MFA delete. Writes to a suspended bucket do not name the null version that they make; reads do.
 - Server-side encryption, object lock and grants to others are refused, not ignored. Canned ACLs and storage classes are
   accepted; objects are private and stored alike.
 - An upload whose length is not announced, in HTTP chunks, is taken; AWS refuses it.

@@ -331,21 +331,6 @@ func TestResponseOverrides(t *testing.T) {
 	}
 }
 
-func TestVersionIDs(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	s.put("/bkt/key", "x").want(200)
-	s.get("/bkt/key?versionId=null").want(200).wantBody("x")
-	s.get("/bkt/key?versionId=abc").wantError(400, "InvalidArgument", "Invalid version id specified", "ArgumentName", "versionId", "ArgumentValue", "abc")
-	s.get("/bkt/key?versionId=").wantError(400, "InvalidArgument", "Version id cannot be the empty string")
-	s.head("/bkt/key?versionId=abc").want(400)
-	s.delete("/bkt/key?versionId=abc").wantError(400, "InvalidArgument", "")
-	s.get("/bkt/key?acl&versionId=abc").wantError(400, "InvalidArgument", "")
-	s.delete("/bkt/key?versionId=null").want(204)
-	s.get("/bkt/key").want(404)
-}
-
 func TestPartNumberOfPlainObject(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -101,6 +101,10 @@ func TestVersionIDs(t *testing.T) {
 	s.get("/plain/key?versionId="+another).wantError(404, "NoSuchVersion", none, "VersionId", another)
 	s.get("/plain/none?versionId=null").wantError(404, "NoSuchVersion", none)
 	s.get("/plain/key?versionId=abc").wantError(400, "InvalidArgument", invalid)
+	s.delete("/plain/key?versionId="+another).want(204).wantHeader("x-amz-version-id", another, "x-amz-delete-marker", "")
+	s.get("/plain/key").want(200)
+	s.delete("/plain/key?versionId=null").want(204).wantHeader("x-amz-version-id", "null", "x-amz-delete-marker", "")
+	s.get("/plain/key").wantError(404, "NoSuchKey", "")
 }
 
 // Covers: PutObject, CopyObject, CreateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts.
