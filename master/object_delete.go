@@ -77,7 +77,7 @@ func (x *edit) deleteItem(item meta.DeleteItem) (meta.DeleteResult, error) {
 		return none, err
 	}
 	if item.VersionID == "" {
-		if err := item.Check(live(was)); err != nil {
+		if err := checkDelete(item, was); err != nil {
 			return none, err
 		}
 		return x.deleteCurrent(item.Key, was)
@@ -86,7 +86,7 @@ func (x *edit) deleteItem(item meta.DeleteItem) (meta.DeleteResult, error) {
 	if err != nil {
 		return none, err
 	}
-	if err := item.Check(live(gone)); err != nil || gone == nil {
+	if err := checkDelete(item, gone); err != nil || gone == nil {
 		return none, err
 	}
 	by := noBypass
@@ -94,6 +94,19 @@ func (x *edit) deleteItem(item meta.DeleteItem) (meta.DeleteResult, error) {
 		by = bypassGovernance
 	}
 	return meta.DeleteResult{VersionID: item.VersionID, DeleteMarker: gone.DeleteMarker}, x.remove(was, gone, by)
+}
+
+// checkDelete applies an item's conditions to what it would delete; nil: nothing.
+// A version that is gone does not come back under its id: whatever its deletion
+// was to depend on, it has taken place. That does not hold of the null version.
+func checkDelete(item meta.DeleteItem, o *metadb.ObjectRow) error {
+	switch {
+	case o != nil:
+		return item.Check(&o.Object)
+	case item.VersionID == "" || item.VersionID == meta.NullVersion:
+		return item.Check(nil)
+	}
+	return nil
 }
 
 // deleteCurrent hides a key behind a delete marker where the bucket is

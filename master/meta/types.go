@@ -201,16 +201,17 @@ type Precondition struct {
 }
 
 // Check applies the condition to the current version; cur is nil when there is
-// none or it is a delete marker. A failure is KindPreconditionFailed, except
-// If-Match against a missing key, which is KindNoSuchKey as AWS answers it
-// ("Conditional writes").
+// none. A failure is KindPreconditionFailed, except where there is nothing to
+// compare, which is KindNoSuchKey as AWS answers it ("Conditional writes"). A
+// delete marker is nothing to an ETag condition; it has a time, and size 0.
 func (p Precondition) Check(cur *Object) error {
+	object := cur != nil && !cur.DeleteMarker
 	switch {
-	case p.IfNoneMatch != "" && cur != nil && (p.IfNoneMatch == "*" || p.IfNoneMatch == cur.ETag):
+	case p.IfNoneMatch != "" && object && (p.IfNoneMatch == "*" || p.IfNoneMatch == cur.ETag):
 		return &Error{Kind: KindPreconditionFailed, Op: "check If-None-Match", Message: "If-None-Match"}
 	case p == (Precondition{IfNoneMatch: p.IfNoneMatch}):
 		return nil
-	case cur == nil:
+	case cur == nil || p.IfMatch != "" && !object:
 		return &Error{Kind: KindNoSuchKey, Op: "check If-Match"}
 	case p.IfMatch != "" && p.IfMatch != "*" && p.IfMatch != cur.ETag:
 		return &Error{Kind: KindPreconditionFailed, Op: "check If-Match", Message: "If-Match"}
