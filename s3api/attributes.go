@@ -1,10 +1,12 @@
 package s3api
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"tdkvs/master/meta"
@@ -17,9 +19,19 @@ const defaultContentType = "binary/octet-stream"
 
 const userMetaPrefix = "X-Amz-Meta-"
 
+// attributes reads what a request that writes an object says of it, and asks for
+// the permissions that parts of it need of their own.
+func (h *handler) attributes(ctx context.Context, r *Request) (meta.Attributes, error) {
+	a, err := r.attributes(h.cfg.Now())
+	if err != nil {
+		return a, err
+	}
+	return a, h.authorizeAttributes(ctx, r, a)
+}
+
 // attributes reads what a request that writes an object says of it, and refuses
 // what this store could only pretend to do.
-func (r *Request) attributes() (meta.Attributes, error) {
+func (r *Request) attributes(now time.Time) (meta.Attributes, error) {
 	var a meta.Attributes
 	if err := r.refuseUnsupported(); err != nil {
 		return a, err
@@ -31,7 +43,10 @@ func (r *Request) attributes() (meta.Attributes, error) {
 	if a.UserMeta, err = r.userMeta(); err != nil {
 		return a, err
 	}
-	a.Tags, err = parseTagging(r.header("X-Amz-Tagging"))
+	if a.Tags, err = parseTagging(r.header("X-Amz-Tagging")); err != nil {
+		return a, err
+	}
+	a.Lock, err = r.lockHeaders(now)
 	return a, err
 }
 
@@ -163,11 +178,6 @@ func (r *Request) refuseUnsupported() error {
 			return notImplemented(strings.ToLower(name), "")
 		}
 	}
-	for _, name := range [...]string{"X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Object-Lock-Legal-Hold"} {
-		if r.has(name) {
-			return s3err.New(s3err.InvalidRequest, "Bucket is missing Object Lock Configuration")
-		}
-	}
 	return nil
 }
 
@@ -175,25 +185,9 @@ func (r *Request) refuseUnsupported() error {
 // applied: everything stays private to its owner, the safe side of what was
 // asked. Grants to others name people, so ignoring them would mislead.
 func checkACL(r *Request) error {
-	acl := r.header("X-Amz-Acl")
-	switch acl {
-	case "", "private", "public-read", "public-read-write", "authenticated-read",
-		"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control":
-	case "log-delivery-write":
-		if r.Key != "" {
-			return s3err.Argument("The canned ACL that you specified is not valid here.", "x-amz-acl", acl)
-		}
-	default:
-		return s3err.Argument("The canned ACL that you specified is not valid here.", "x-amz-acl", acl)
+	_, grants, err := r.headerACL()
+	if err != nil || grants == nil || onlyOwner(grants, r.Identity.UserID) {
+		return err
 	}
-	for _, name := range [...]string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {
-		if !r.has("X-Amz-Grant-" + name) {
-			continue
-		}
-		if acl != "" {
-			return s3err.New(s3err.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
-		}
-		return notImplemented("x-amz-grant-"+strings.ToLower(name), "")
-	}
-	return nil
+	return notImplemented(grants[0].header, "")
 }

@@ -110,6 +110,15 @@ func (h *handler) readXML(r *Request, need digest, root string, decode func(x *r
 	return false, err
 }
 
+// readDocument is readXML for a document that must be there.
+func (h *handler) readDocument(r *Request, need digest, root string, decode func(x *reader) error) error {
+	empty, err := h.readXML(r, need, root, decode)
+	if err == nil && empty {
+		return s3err.Of(s3err.MissingRequestBodyError)
+	}
+	return err
+}
+
 // boundedReader refuses a document that is longer than its limit.
 type boundedReader struct {
 	r    io.Reader

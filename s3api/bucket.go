@@ -21,22 +21,28 @@ func (h *handler) createBucket(ctx context.Context, r *Request) (*Response, erro
 	if err := r.checkNewBucket(); err != nil {
 		return nil, err
 	}
-	constraint, err := h.readLocation(r)
+	locked, err := h.wantsLock(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.checkLocation(constraint); err != nil {
+	wish, err := h.readBucketWish(ctx, r)
+	if err != nil {
 		return nil, err
 	}
-	err = h.cfg.Backend.CreateBucket(ctx, meta.Bucket{
-		Name: r.Bucket, Created: h.cfg.Now().UTC().Truncate(1e6), Owner: r.Identity.UserID, Region: h.cfg.Region,
-	})
+	b := meta.Bucket{Name: r.Bucket, Created: h.cfg.Now().UTC().Truncate(1e6), Owner: r.Identity.UserID, Region: h.cfg.Region}
+	if locked {
+		b.Versioning, b.Lock.Enabled = meta.VersioningEnabled, true
+	}
+	err = h.cfg.Backend.CreateBucket(ctx, b)
 	if isKind(err, meta.KindBucketExists) {
 		if b, lookup := h.cfg.Backend.Bucket(ctx, r.Bucket); lookup == nil && b.Owner != r.Identity.UserID {
 			return nil, s3err.Of(s3err.BucketAlreadyExists)
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := h.furnish(ctx, r, wish); err != nil {
 		return nil, err
 	}
 	resp := new(Response)
@@ -49,29 +55,36 @@ func (r *Request) checkNewBucket() error {
 	if err := checkACL(r); err != nil {
 		return err
 	}
-	if strings.EqualFold(r.header("X-Amz-Bucket-Object-Lock-Enabled"), "true") {
-		return notImplemented("x-amz-bucket-object-lock-enabled", "")
-	}
 	switch v := r.header("X-Amz-Object-Ownership"); v {
-	case "", "BucketOwnerEnforced":
+	case "", ownerEnforced:
 		return nil
-	case "BucketOwnerPreferred", "ObjectWriter":
+	case ownerPreferred, objectWriter:
 		return notImplemented("x-amz-object-ownership", "")
 	default:
 		return s3err.New(s3err.InvalidArgument, "Invalid x-amz-object-ownership header: "+v).With("ArgumentName", "x-amz-object-ownership")
 	}
 }
 
-// readLocation reads the body of CreateBucket, which may be missing.
-func (h *handler) readLocation(r *Request) (constraint string, err error) {
-	_, err = h.readXML(r, digestOptional, "CreateBucketConfiguration", func(x *reader) error {
+// bucketWish is the body of CreateBucket.
+type bucketWish struct {
+	constraint string
+	tags       []tag
+}
+
+// readBucketWish reads and checks the body of CreateBucket, which may be missing.
+// Tags need a permission of their own. Source: AWS CreateBucket.
+func (h *handler) readBucketWish(ctx context.Context, r *Request) (bucketWish, error) {
+	var wish bucketWish
+	_, err := h.readXML(r, digestOptional, "CreateBucketConfiguration", func(x *reader) error {
 		return x.children(func(name string) error {
 			var err error
 			switch name {
 			case "LocationConstraint":
-				constraint, err = x.text()
-				constraint = strings.TrimSpace(constraint)
-			case "Location", "Bucket", "Tags":
+				wish.constraint, err = x.text()
+				wish.constraint = strings.TrimSpace(wish.constraint)
+			case "Tags":
+				wish.tags, err = readTags(x)
+			case "Location", "Bucket":
 				err = notImplemented("CreateBucketConfiguration/"+name, "")
 			default:
 				err = unexpected(name)
@@ -79,7 +92,32 @@ func (h *handler) readLocation(r *Request) (constraint string, err error) {
 			return err
 		})
 	})
-	return constraint, err
+	if err != nil {
+		return wish, err
+	}
+	if err := h.checkLocation(wish.constraint); err != nil {
+		return wish, err
+	}
+	if len(wish.tags) == 0 {
+		return wish, nil
+	}
+	if err := checkNewBucketTags(wish.tags); err != nil {
+		return wish, err
+	}
+	return wish, h.authorize(ctx, r, Access{Permission: "s3:TagResource", Bucket: r.Bucket})
+}
+
+// furnish keeps the documents that a new bucket comes with.
+func (h *handler) furnish(ctx context.Context, r *Request, wish bucketWish) error {
+	if len(wish.tags) > 0 {
+		if err := bucketTags().keep(ctx, h, r.Bucket, wish.tags); err != nil {
+			return err
+		}
+	}
+	if ownership := r.header("X-Amz-Object-Ownership"); ownership != "" {
+		return ownershipControls().keep(ctx, h, r.Bucket, ownership)
+	}
+	return nil
 }
 
 // checkLocation compares a LocationConstraint with this store's region. None is

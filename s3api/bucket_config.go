@@ -111,16 +111,3 @@ func (h *handler) ownerOf(userID string) Identity {
 	}
 	return Identity{UserID: userID}
 }
-
-// getObjectTagging serves GetObjectTagging.
-func (h *handler) getObjectTagging(ctx context.Context, r *Request) (*Response, error) {
-	obj, err := h.object(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	doc := new(document)
-	doc.root("Tagging")
-	writeTagSet(doc, sortedTags(obj.Tags))
-	doc.close("Tagging")
-	return &Response{doc: doc}, nil
-}

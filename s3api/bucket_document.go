@@ -40,16 +40,13 @@ func (d bucketXML[T]) put(h *handler, ctx context.Context, r *Request) (*Respons
 		return nil, err
 	}
 	var v T
-	empty, err := h.readXML(r, d.digest, d.root, func(x *reader) error {
+	err := h.readDocument(r, d.digest, d.root, func(x *reader) error {
 		var err error
 		v, err = d.read(x)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case empty:
-		return nil, s3err.Of(s3err.MissingRequestBodyError)
 	}
 	return new(Response), d.store(ctx, h, r.Bucket, v)
 }
@@ -61,6 +58,11 @@ func (d bucketXML[T]) store(ctx context.Context, h *handler, bucket string, v T)
 			return err
 		}
 	}
+	return d.keep(ctx, h, bucket, v)
+}
+
+// keep has the engine keep a document that was checked.
+func (d bucketXML[T]) keep(ctx context.Context, h *handler, bucket string, v T) error {
 	if d.empty != nil && d.empty(v) {
 		return h.cfg.Backend.SetBucketConfig(ctx, bucket, d.kind, nil)
 	}

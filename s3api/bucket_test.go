@@ -64,7 +64,7 @@ func TestCreateBucketLocation(t *testing.T) {
 	} {
 		s.put("/bkt4", bad).wantError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
-	s.put("/bkt4", "<CreateBucketConfiguration><Tags><Tag><Key>a</Key></Tag></Tags></CreateBucketConfiguration>").wantError(501, "NotImplemented", "")
+	s.put("/bkt4", "<CreateBucketConfiguration><Location/></CreateBucketConfiguration>").wantError(501, "NotImplemented", "")
 	s.put("/bkt4", strings.Repeat(" ", 65<<10)).wantError(400, "MaxMessageLengthExceeded", "Your request was too big.")
 	s.head("/bkt4").want(404)
 
@@ -79,7 +79,6 @@ func TestCreateBucketHeaders(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.put("/bkt", "", "x-amz-acl", "bogus").wantError(400, "InvalidArgument", "The canned ACL that you specified is not valid here.", "ArgumentName", "x-amz-acl", "ArgumentValue", "bogus")
-	s.put("/bkt", "", "x-amz-bucket-object-lock-enabled", "true").wantError(501, "NotImplemented", "", "Header", "x-amz-bucket-object-lock-enabled")
 	s.put("/bkt", "", "x-amz-object-ownership", "ObjectWriter").wantError(501, "NotImplemented", "")
 	s.put("/bkt", "", "x-amz-object-ownership", "bogus").wantError(400, "InvalidArgument", "Invalid x-amz-object-ownership header: bogus")
 	s.put("/bkt", "", "x-amz-grant-read", "id=1").wantError(501, "NotImplemented", "", "Header", "x-amz-grant-read")
@@ -192,7 +191,7 @@ func TestNotImplemented(t *testing.T) {
 	s.bucket("bkt")
 	s.put("/bkt/key", "old").want(200)
 	for _, rq := range []struct{ method, path, name string }{
-		{"PUT", "/bkt/key?acl", "PutObjectAcl"}, {"PUT", "/bkt?accelerate", "PutBucketAccelerateConfiguration"},
+		{"PUT", "/bkt/key?encryption", "UpdateObjectEncryption"}, {"PUT", "/bkt?logging", "PutBucketLogging"},
 		{"GET", "/bkt?versions", "ListObjectVersions"}, {"POST", "/bkt/key?restore", "RestoreObject"},
 		{"GET", "/bkt/key?torrent", "GetObjectTorrent"}, {"PUT", "/bkt?policy", "PutBucketPolicy"},
 	} {

@@ -84,6 +84,12 @@ func classifyCause(err error) *s3err.Error {
 	switch {
 	case errors.As(err, &m):
 		e := s3err.Of(kindCode(m.Kind)).Wrap(err)
+		switch m.Kind {
+		case meta.KindNoObjectLock:
+			return missingLock().Wrap(err)
+		case meta.KindObjectLocked:
+			e.Message = "Access Denied because object protected by object lock."
+		}
 		if m.Kind == meta.KindPreconditionFailed && m.Message != "" {
 			return e.With("Condition", m.Message)
 		}

@@ -6,11 +6,12 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
 	"tdkvs/s3api/conditional"
+	"tdkvs/s3api/s3err"
 )
 
 // createMultipartUpload serves CreateMultipartUpload.
 func (h *handler) createMultipartUpload(ctx context.Context, r *Request) (*Response, error) {
-	attributes, err := r.attributes()
+	attributes, err := h.attributes(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +45,11 @@ func (h *handler) uploadTarget(ctx context.Context, r *Request) (int, meta.Uploa
 	if err != nil {
 		return 0, meta.Upload{}, err
 	}
-	if err := r.refuseUnsupported(); err != nil {
-		return 0, meta.Upload{}, err
+	id := r.param("uploadId")
+	if id == "" {
+		return 0, meta.Upload{}, s3err.Argument("This operation does not accept partNumber without uploadId", "partNumber", r.param("partNumber"))
 	}
-	up, err := h.cfg.Backend.Upload(ctx, r.Bucket, r.Key, r.param("uploadId"))
+	up, err := h.cfg.Backend.Upload(ctx, r.Bucket, r.Key, id)
 	return number, up, err
 }
 
@@ -55,6 +57,9 @@ func (h *handler) uploadTarget(ctx context.Context, r *Request) (int, meta.Uploa
 func (h *handler) uploadPart(ctx context.Context, r *Request) (*Response, error) {
 	number, up, err := h.uploadTarget(ctx, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.refuseUnsupported(); err != nil {
 		return nil, err
 	}
 	spec, err := checksum.ParseHeader(r.http.Header)
@@ -76,22 +81,24 @@ func (h *handler) uploadPart(ctx context.Context, r *Request) (*Response, error)
 	}
 	resp := new(Response)
 	resp.set("ETag", quoted(part.ETag))
-	if sent := p.Verified(); up.ChecksumAlgorithm == "" && sent.Value != "" {
-		part.Checksum = sent // though it is not what is kept
-	}
-	if a, ok := checksum.ParseAlgorithm(part.Checksum.Algorithm); ok {
+	if a, ok := checksum.ParseAlgorithm(part.Checksum.Algorithm); ok && up.ChecksumAlgorithm != "" {
 		resp.setOptional(a.Header(), part.Checksum.Value)
+	} else if spec.Value != "" {
+		resp.set(spec.Algorithm.Header(), spec.Value) // verified, though not kept
 	}
 	return resp, nil
 }
 
 // uploadPartCopy serves UploadPartCopy.
 func (h *handler) uploadPartCopy(ctx context.Context, r *Request) (*Response, error) {
-	from, err := r.copySource()
+	number, up, err := h.uploadTarget(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	number, up, err := h.uploadTarget(ctx, r)
+	if err := r.refuseUnsupported(); err != nil {
+		return nil, err
+	}
+	from, err := r.copySource()
 	if err != nil {
 		return nil, err
 	}

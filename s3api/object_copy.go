@@ -39,12 +39,12 @@ func parseCopySource(s string) (copySource, error) {
 	if err != nil || !utf8.ValidString(path) {
 		return src, bad("Invalid copy source encoding")
 	}
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case !possibleBucketName(bucket) || dottedQuad(bucket):
+	case !ok || bucket == "" || key == "":
+		return src, bad("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+	case !possibleBucketName(bucket):
 		return src, bad("Invalid copy source bucket name")
-	case key == "":
-		return src, bad("Invalid copy source object key")
 	}
 	if err := checkKey(key); err != nil {
 		return src, err
@@ -114,7 +114,7 @@ func (r *Response) setSource(src *meta.Object) { r.setOptional(sourceVersionHead
 
 // copyObject serves CopyObject.
 func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error) {
-	attributes, err := r.attributes()
+	attributes, err := h.attributes(ctx, r)
 	if err != nil {
 		return nil, err
 	}

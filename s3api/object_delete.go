@@ -23,7 +23,15 @@ func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	results, err := h.cfg.Backend.DeleteObjects(ctx, r.Bucket, []meta.DeleteItem{{Key: r.Key, VersionID: version, Precondition: condition}})
+	var bypass bool
+	if version != "" { // a delete marker breaks no lock
+		if bypass, err = h.bypassGovernance(ctx, r, r.Key, version); err != nil {
+			return nil, err
+		}
+	}
+	results, err := h.cfg.Backend.DeleteObjects(ctx, r.Bucket, []meta.DeleteItem{{
+		Key: r.Key, VersionID: version, Precondition: condition, BypassGovernance: bypass,
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +94,19 @@ func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, err
 	return &Response{doc: h.deleteResult(r, quiet, deletions)}, nil
 }
 
-// authorizeDeletion asks for the permission to delete one key.
+// authorizeDeletion asks for the permission to delete one key or version, and to
+// end its retention where the request wants that.
 func (h *handler) authorizeDeletion(ctx context.Context, r *Request, d *deletion) error {
 	permission := r.op.permission
 	if d.version != "" {
 		permission = r.op.versionPermission
 	}
-	return h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: d.item.Key, VersionID: d.version})
+	err := h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: d.item.Key, VersionID: d.version})
+	if err != nil || d.version == "" { // a delete marker breaks no lock
+		return err
+	}
+	d.item.BypassGovernance, err = h.bypassGovernance(ctx, r, d.item.Key, d.version)
+	return err
 }
 
 // readDelete decodes the body of DeleteObjects.

@@ -79,8 +79,8 @@ func (h *handler) object(ctx context.Context, r *Request) (meta.Object, error) {
 // readResponse evaluates conditions, range, part number and overrides of a read,
 // and returns the answer without its body, and the bytes that the body has.
 func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, conditional.Range, error) {
-	if r.has("X-Amz-Server-Side-Encryption-Customer-Algorithm") || r.has("X-Amz-Server-Side-Encryption-Customer-Key") {
-		return nil, conditional.Range{}, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
+	if err := r.refuseCustomerKey(); err != nil {
+		return nil, conditional.Range{}, err
 	}
 	notModified, err := r.checkRead(obj)
 	if err != nil {
@@ -102,10 +102,21 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 	}
 	resp.length = span.Length
 	resp.setObject(obj)
+	if err := h.setPrivileged(ctx, r, resp, obj); err != nil {
+		return nil, conditional.Range{}, err
+	}
 	if r.header("X-Amz-Checksum-Mode") == "ENABLED" {
 		resp.setChecksum(sum)
 	}
 	return resp, span, r.override(resp)
+}
+
+// refuseCustomerKey refuses to read with a key what was not encrypted with one.
+func (r *Request) refuseCustomerKey() error {
+	if r.has("X-Amz-Server-Side-Encryption-Customer-Algorithm") || r.has("X-Amz-Server-Side-Encryption-Customer-Key") {
+		return s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
+	}
+	return nil
 }
 
 // span finds out which bytes a read asks for, with the checksum of exactly those
@@ -171,9 +182,7 @@ func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, re
 		resp.status = http.StatusPartialContent
 		resp.set("Content-Range", span.ContentRange(obj.Size))
 	}
-	sum := parts[0].Checksum
-	sum.Type = obj.Checksum.Type // as CreateMultipartUpload was told. Source: AWS GetObject
-	return span, sum, nil
+	return span, parts[0].Checksum, nil
 }
 
 // partNumber reads the partNumber parameter.
@@ -181,13 +190,9 @@ func (r *Request) partNumber() (int, error) {
 	s := r.param("partNumber")
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > meta.MaxParts {
-		return 0, invalidPartNumber("partNumber", s)
+		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
 	}
 	return n, nil
-}
-
-func invalidPartNumber(name, value string) *s3err.Error {
-	return s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", name, value)
 }
 
 // setObject sends the headers that describe an object.
@@ -207,9 +212,6 @@ func (r *Response) setObject(obj *meta.Object) {
 	r.setOptional("Expires", obj.Headers.Expires)
 	r.setOptional("x-amz-website-redirect-location", obj.Headers.WebsiteRedirect)
 	r.setOptional("x-amz-storage-class", obj.Headers.StorageClass)
-	if n := len(obj.Tags); n > 0 {
-		r.set("x-amz-tagging-count", strconv.Itoa(n))
-	}
 	for name, value := range obj.UserMeta {
 		r.set("x-amz-meta-"+name, encodeMeta(value))
 	}

@@ -10,7 +10,7 @@ import (
 
 // putObject serves PutObject.
 func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) {
-	attributes, err := r.attributes()
+	attributes, err := h.attributes(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -20,6 +20,9 @@ func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) 
 	}
 	spec, err := checksum.ParseHeader(r.http.Header)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkLockDigest(attributes.Lock, spec); err != nil {
 		return nil, err
 	}
 	if err := r.checkLength(); err != nil {

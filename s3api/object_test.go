@@ -141,7 +141,6 @@ func TestObjectHeaderErrors(t *testing.T) {
 		{"x-amz-server-side-encryption", "ROT13", 400, "InvalidArgument", "The encryption method specified is not supported"},
 		{"x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented", ""},
 		{"x-amz-write-offset-bytes", "5", 501, "NotImplemented", ""},
-		{"x-amz-object-lock-mode", "GOVERNANCE", 400, "InvalidRequest", "Bucket is missing Object Lock Configuration"},
 		{"x-amz-tagging", "a=1&a=2", 400, "InvalidArgument", "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."},
 		{"x-amz-tagging", "%zz=1", 400, "InvalidArgument", ""},
 		{"x-amz-tagging", "a=%zz", 400, "InvalidArgument", ""},
@@ -433,7 +432,7 @@ func TestExpectContinue(t *testing.T) {
 	for _, tt := range []struct {
 		key, secret, path string
 		status            int
-	}{{rootKey, "wrong", "/bkt/key", 403}, {"-", "", "/bkt/key", 403}, {rootKey, rootSecret, "/bkt/key?acl", 501}} {
+	}{{rootKey, "wrong", "/bkt/key", 403}, {"-", "", "/bkt/key", 403}, {rootKey, rootSecret, "/bkt/key?encryption", 501}} {
 		body := &watched{Reader: strings.NewReader(strings.Repeat("x", 1<<20))}
 		r := s.new(request{method: "PUT", path: tt.path, key: tt.key, secret: tt.secret, reader: body})
 		r.ContentLength = 1 << 20

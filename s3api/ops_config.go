@@ -9,6 +9,9 @@ import (
 // answers of a bucket on which nothing was ever configured, which is the truth.
 const notSet = "Answers as AWS does where nothing is configured."
 
+// onlyPrivate is the note of operations that set an ACL.
+const onlyPrivate = "Only a private ACL can be set: full control for the owner."
+
 // bucketConfigOperations are the configuration documents of a bucket.
 func bucketConfigOperations() []operation {
 	ops := []operation{
@@ -18,7 +21,8 @@ func bucketConfigOperations() []operation {
 			permission: "s3:GetBucketPolicyStatus", handle: unset(noBucketPolicy), note: notSet},
 		{name: "GetBucketAbac", method: get, scope: scopeBucket, query: q("abac"), permission: "s3:GetBucketAbac"},
 		{name: "PutBucketAbac", method: put, scope: scopeBucket, query: q("abac"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAbac"},
-		{name: "PutBucketAcl", method: put, scope: scopeBucket, query: q("acl"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAcl"},
+		{name: "PutBucketAcl", method: put, scope: scopeBucket, query: q("acl"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAcl",
+			handle: (*handler).putBucketACL, note: onlyPrivate},
 		{name: "CreateBucketMetadataConfiguration", method: post, scope: scopeBucket, query: q("metadataConfiguration"), body: bodyXML, limit: limitSmallXML,
 			permission: "s3:CreateBucketMetadataTableConfiguration"},
 		{name: "GetBucketMetadataConfiguration", method: get, scope: scopeBucket, query: q("metadataConfiguration"),
@@ -94,7 +98,7 @@ func (d bucketDocument) operations() []operation {
 func documents() []bucketDocument {
 	return []bucketDocument{
 		{"GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "accelerate",
-			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", only(emptyDocument("AccelerateConfiguration")), notSet},
+			"s3:GetAccelerateConfiguration", "s3:PutAccelerateConfiguration", documentHandlers{get: acceleration().get, put: (*handler).putAcceleration}, "Only `Suspended` can be set."},
 		{"GetBucketCors", "PutBucketCors", "DeleteBucketCors", "cors",
 			"s3:GetBucketCORS", "s3:PutBucketCORS", corsConfig().handlers(0).limited(limitSmallXML), ""},
 		{"GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "encryption",
@@ -107,13 +111,13 @@ func documents() []bucketDocument {
 		{"GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", "notification",
 			"s3:GetBucketNotification", "s3:PutBucketNotification", only(emptyDocument("NotificationConfiguration")), notSet},
 		{"GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "ownershipControls",
-			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", only(unset(noOwnershipControls)), notSet},
+			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", ownershipControls().handlers(0), "Only `BucketOwnerEnforced` can be set, which is how this store works in any case."},
 		{"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "policy",
 			"s3:GetBucketPolicy", "s3:PutBucketPolicy", only(unset(noBucketPolicy)), notSet},
 		{"GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "replication",
 			"s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", only(unset(noReplication)), notSet},
 		{"GetBucketRequestPayment", "PutBucketRequestPayment", "", "requestPayment",
-			"s3:GetBucketRequestPayment", "s3:PutBucketRequestPayment", only((*handler).getBucketRequestPayment), notSet},
+			"s3:GetBucketRequestPayment", "s3:PutBucketRequestPayment", documentHandlers{get: (*handler).getBucketRequestPayment, put: (*handler).putBucketRequestPayment}, "The owner pays; `Requester` is not offered."},
 		{"GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "tagging",
 			"s3:GetBucketTagging", "s3:PutBucketTagging", bucketTags().handlers(http.StatusNoContent), ""},
 		{"GetBucketVersioning", "PutBucketVersioning", "", "versioning",
@@ -122,9 +126,9 @@ func documents() []bucketDocument {
 		{"GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", "website",
 			"s3:GetBucketWebsite", "s3:PutBucketWebsite", only(unset(noWebsite)), notSet},
 		{"GetObjectLockConfiguration", "PutObjectLockConfiguration", "", "object-lock",
-			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration", only(unset(noObjectLock)), notSet},
+			"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration", documentHandlers{get: (*handler).getObjectLockConfiguration, put: (*handler).putObjectLockConfiguration}, ""},
 		{"GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "publicAccessBlock",
-			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", only(unset(noPublicAccessBlock)), notSet},
+			"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", publicAccessBlock().handlers(0), "Nothing is public here, so that every setting holds."},
 	}
 }
 
@@ -160,23 +164,24 @@ func objectConfigOperations() []operation {
 			permission: "s3:GetObjectAcl", versionPermission: "s3:GetObjectVersionAcl", handle: (*handler).getObjectACL,
 			note: "The owner has full control, always."},
 		{name: "PutObjectAcl", method: put, scope: scopeObject, query: q("acl"), body: bodyXML, limit: limitSmallXML,
-			permission: "s3:PutObjectAcl", versionPermission: "s3:PutObjectVersionAcl"},
+			permission: "s3:PutObjectAcl", versionPermission: "s3:PutObjectVersionAcl", handle: (*handler).putObjectACL, note: onlyPrivate},
 		{name: "GetObjectTagging", method: get, scope: scopeObject, query: q("tagging"),
-			permission: "s3:GetObjectTagging", versionPermission: "s3:GetObjectVersionTagging", handle: (*handler).getObjectTagging,
-			note: "Shows the tags that the object was written with."},
+			permission: "s3:GetObjectTagging", versionPermission: "s3:GetObjectVersionTagging", handle: (*handler).getObjectTagging},
 		{name: "PutObjectTagging", method: put, scope: scopeObject, query: q("tagging"), body: bodyXML, limit: limitSmallXML,
-			permission: "s3:PutObjectTagging", versionPermission: "s3:PutObjectVersionTagging"},
+			permission: "s3:PutObjectTagging", versionPermission: "s3:PutObjectVersionTagging", handle: (*handler).putObjectTagging},
 		{name: "DeleteObjectTagging", method: del, scope: scopeObject, query: q("tagging"), status: http.StatusNoContent,
-			permission: "s3:DeleteObjectTagging", versionPermission: "s3:DeleteObjectVersionTagging"},
+			permission: "s3:DeleteObjectTagging", versionPermission: "s3:DeleteObjectVersionTagging", handle: (*handler).deleteObjectTagging},
 		{name: "GetObjectAttributes", method: get, scope: scopeObject, query: q("attributes"),
-			permission: "s3:GetObjectAttributes", versionPermission: "s3:GetObjectVersionAttributes"},
+			permission: "s3:GetObjectAttributes", versionPermission: "s3:GetObjectVersionAttributes", handle: (*handler).getObjectAttributes,
+			note: "Reading the object is asked for, too, as s3:GetObject."},
 		{name: "GetObjectTorrent", method: get, scope: scopeObject, query: q("torrent"), permission: "s3:GetObjectTorrent"},
-		{name: "GetObjectLegalHold", method: get, scope: scopeObject, query: q("legal-hold"), permission: "s3:GetObjectLegalHold"},
+		{name: "GetObjectLegalHold", method: get, scope: scopeObject, query: q("legal-hold"), permission: "s3:GetObjectLegalHold", handle: (*handler).getObjectLegalHold},
 		{name: "PutObjectLegalHold", method: put, scope: scopeObject, query: q("legal-hold"), body: bodyXML, limit: limitSmallXML,
-			permission: "s3:PutObjectLegalHold"},
-		{name: "GetObjectRetention", method: get, scope: scopeObject, query: q("retention"), permission: "s3:GetObjectRetention"},
+			permission: "s3:PutObjectLegalHold", handle: (*handler).putObjectLegalHold},
+		{name: "GetObjectRetention", method: get, scope: scopeObject, query: q("retention"), permission: "s3:GetObjectRetention", handle: (*handler).getObjectRetention},
 		{name: "PutObjectRetention", method: put, scope: scopeObject, query: q("retention"), body: bodyXML, limit: limitSmallXML,
-			permission: "s3:PutObjectRetention"},
+			permission: "s3:PutObjectRetention", handle: (*handler).putObjectRetention,
+			note: "x-amz-bypass-governance-retention is asked as s3:BypassGovernanceRetention."},
 		{name: "UpdateObjectEncryption", method: put, scope: scopeObject, query: q("encryption"), body: bodyXML, limit: limitSmallXML,
 			permission: "s3:UpdateObjectEncryption"},
 		{name: "GetObjectAnnotation", method: get, scope: scopeObject, query: q("annotation", "annotationName"),

@@ -94,9 +94,21 @@ func writeTagSet(doc *document, tags []tag) {
 // checkBucketTags checks the tags of a bucket.
 func checkBucketTags(tags []tag) error {
 	if len(tags) > maxBucketTags {
-		return s3err.New(s3err.BadRequest, "Bucket tag count cannot be greater than 50")
+		return tooManyBucketTags()
 	}
 	return checkTags(tags, "System tags cannot be added/updated by requester")
+}
+
+// checkNewBucketTags checks the tags that CreateBucket gives a bucket.
+func checkNewBucketTags(tags []tag) error {
+	if len(tags) > maxBucketTags {
+		return tooManyBucketTags()
+	}
+	return checkTags(tags, `User-defined tag keys can't start with "aws:". This prefix is reserved for system tags. Remove "aws:" from your tag keys and try again.`)
+}
+
+func tooManyBucketTags() *s3err.Error {
+	return s3err.New(s3err.BadRequest, "Bucket tag count cannot be greater than 50")
 }
 
 // checkObjectTags checks the tags of an object.

@@ -166,6 +166,23 @@ func (x *reader) once(s *string) error {
 	return err
 }
 
+// only reads the children of the current element, which has exactly one, of this
+// name, that read reads.
+func (x *reader) only(name string, read func() error) error {
+	found := false
+	err := x.children(func(child string) error {
+		if child != name || found {
+			return unexpected(child)
+		}
+		found = true
+		return read()
+	})
+	if err == nil && !found {
+		err = malformed(errors.New("missing element " + name))
+	}
+	return err
+}
+
 // int reads a decimal number.
 func (x *reader) int() (int64, error) {
 	s, err := x.text()

@@ -14,7 +14,6 @@ type sums struct {
 	hashes [algorithmCount]hash.Hash // nil where not wanted
 	direct hash.Hash                 // MD5 of a small body, else nil
 	pipe   *md5Pipe                  // MD5 of a large body, else nil
-	md5sum []byte                    // the MD5, once it was asked for
 }
 
 // pipeThreshold is the size in bytes from which the goroutine pays for itself.
@@ -37,10 +36,9 @@ func newSums(size int64) *sums {
 	return s
 }
 
-// want adds an algorithm; None, repetitions and MD5, which is computed in any
-// case, are nothing.
+// want adds an algorithm; None and repetitions are nothing.
 func (s *sums) want(a Algorithm) {
-	if a == None || a == MD5 || s.hashes[a] != nil {
+	if a == None || s.hashes[a] != nil {
 		return
 	}
 	h, ok := hashers[a].Get().(hash.Hash)
@@ -64,19 +62,16 @@ func (s *sums) write(b []byte) {
 	}
 }
 
-// sum returns the digest of a wanted algorithm or MD5, after the last write.
-func (s *sums) sum(a Algorithm) []byte {
-	switch {
-	case a != MD5:
-		return s.hashes[a].Sum(nil)
-	case s.md5sum != nil:
-	case s.pipe != nil:
-		s.md5sum = s.pipe.sum()
-	default:
-		s.md5sum = s.direct.Sum(nil)
+// md5 returns the MD5; it may be called once, after the last write.
+func (s *sums) md5() []byte {
+	if s.pipe != nil {
+		return s.pipe.sum()
 	}
-	return s.md5sum
+	return s.direct.Sum(nil)
 }
+
+// sum returns the digest of a wanted algorithm.
+func (s *sums) sum(a Algorithm) []byte { return s.hashes[a].Sum(nil) }
 
 func (s *sums) release() {
 	for a, h := range s.hashes {
