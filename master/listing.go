@@ -131,7 +131,9 @@ func closeCursor(c metadb.Cursor, err *error) {
 }
 
 // ListUploads returns a page of the uploads in progress, by key and then by time
-// of initiation, and seeks past common prefixes as ListObjects does.
+// of initiation, and seeks past common prefixes as ListObjects does. It fails
+// with KindNoSuchUpload for an UploadIDMarker that is neither of KeyMarker nor of
+// the first key behind it.
 func (e *Engine) ListUploads(ctx context.Context, req meta.UploadsRequest) (meta.UploadsPage, error) {
 	var page meta.UploadsPage
 	err := checkBucket(req.Bucket)
@@ -141,13 +143,34 @@ func (e *Engine) ListUploads(ctx context.Context, req meta.UploadsRequest) (meta
 			if err := needBucket(tx, req.Bucket); err != nil {
 				return err
 			}
-			return listUploads(ctx, tx, req, &page)
+			from, err := resolveMarker(tx, req)
+			if err != nil {
+				return err
+			}
+			return listUploads(ctx, tx, from, &page)
 		})
 	}
 	if err != nil {
 		return meta.UploadsPage{}, fault("list uploads", req.Bucket, "", err)
 	}
 	return page, nil
+}
+
+// resolveMarker puts the key that UploadIDMarker is of into KeyMarker. An upload
+// that has ended since the last page still marks its place.
+func resolveMarker(tx metadb.Tx, req meta.UploadsRequest) (from meta.UploadsRequest, err error) {
+	if req.KeyMarker == "" || req.UploadIDMarker == "" || isUploadIDOf(req.UploadIDMarker, req.Bucket, req.KeyMarker) {
+		return req, nil
+	}
+	cur := tx.Seek(metadb.UploadRange(req.Bucket, req.KeyMarker).End, metadb.UploadsRange(req.Bucket, "").End)
+	defer closeCursor(cur, &err)
+	if cur.Valid() {
+		if _, key, _, ok := metadb.ParseUploadKey(cur.Key()); ok && isUploadIDOf(req.UploadIDMarker, req.Bucket, key) {
+			req.KeyMarker = key
+			return req, nil
+		}
+	}
+	return req, refuse(meta.KindNoSuchUpload)
 }
 
 func uploadsRange(req meta.UploadsRequest) metadb.Range {

@@ -34,7 +34,7 @@ func (e *Engine) CompleteUpload(ctx context.Context, req meta.CompleteRequest) (
 
 func (e *Engine) completeUpload(ctx context.Context, req meta.CompleteRequest) (meta.Object, error) {
 	up := req.Upload
-	if err := checkUpload(up.Bucket, up.Key, up.UploadID); err != nil {
+	if err := checkName(up.Bucket, up.Key); err != nil {
 		return meta.Object{}, err
 	}
 	size, err := checkParts(req.Parts)
@@ -247,6 +247,9 @@ func (c *completion) orCompleted(x *edit, err error) (meta.Object, error) {
 }
 
 func completed(tx metadb.Tx, b meta.Bucket, key, uploadID string) (meta.Object, error) {
+	if _, ok := parseID(uploadID); !ok {
+		return meta.Object{}, refuse(meta.KindNoSuchUpload)
+	}
 	row, err := tx.Get(metadb.CompletedKey(uploadID))
 	if errors.Is(err, metadb.ErrNotFound) {
 		return meta.Object{}, refuse(meta.KindNoSuchUpload)
@@ -266,7 +269,7 @@ func completed(tx metadb.Tx, b meta.Bucket, key, uploadID string) (meta.Object, 
 // after its completion; without its attributes. KindNoSuchUpload otherwise.
 func (e *Engine) CompletedUpload(ctx context.Context, bucket, key, uploadID string) (meta.Object, error) {
 	var o meta.Object
-	err := checkUpload(bucket, key, uploadID)
+	err := checkName(bucket, key)
 	if err == nil {
 		err = e.view(ctx, func(tx metadb.Tx) error {
 			b, err := getBucket(tx, bucket)

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -11,21 +12,28 @@ import (
 	"tdkvs/placement"
 )
 
-// checkUpload refuses ids that newID can not have made, before they become part
-// of a key.
-func checkUpload(bucket, key, uploadID string) error {
-	if err := checkName(bucket, key); err != nil {
-		return err
-	}
-	if _, ok := parseID(uploadID); !ok {
-		return refuse(meta.KindNoSuchUpload)
-	}
-	return nil
+// newUploadID returns a fresh id for an upload of a key. The first four of its
+// random bytes give way to the hash of bucket and key, so that it can be told
+// later whose it is, or was.
+func newUploadID(at time.Time, bucket, key string) string {
+	b, _ := idEncoding().DecodeString(newID(rankOf(at)))
+	binary.BigEndian.PutUint32(b[8:], uint32(placement.KeyHash(bucket, key)))
+	return idEncoding().EncodeToString(b)
+}
+
+// isUploadIDOf reports whether an id is, or was, one of this key.
+func isUploadIDOf(id, bucket, key string) bool {
+	b, err := idEncoding().DecodeString(id)
+	return err == nil && len(b) == idBytes && binary.BigEndian.Uint32(b[8:]) == uint32(placement.KeyHash(bucket, key))
 }
 
 // getUpload returns the row of an upload in progress.
 func getUpload(tx metadb.Tx, bucket, key, uploadID string) (meta.Upload, error) {
-	b, err := tx.Get(metadb.UploadKey(bucket, key, uploadID))
+	err := metadb.ErrNotFound
+	var b []byte
+	if _, ok := parseID(uploadID); ok {
+		b, err = tx.Get(metadb.UploadKey(bucket, key, uploadID))
+	}
 	if errors.Is(err, metadb.ErrNotFound) {
 		if err := needBucket(tx, bucket); err != nil {
 			return meta.Upload{}, err
@@ -53,7 +61,7 @@ func (e *Engine) CreateUpload(ctx context.Context, up meta.Upload) (meta.Upload,
 	err := checkName(up.Bucket, up.Key)
 	if err == nil {
 		at := e.clock()
-		up.UploadID, up.Initiated, up.Revision = newID(rankOf(at)), at.UTC().Truncate(time.Millisecond), 0
+		up.UploadID, up.Initiated, up.Revision = newUploadID(at, up.Bucket, up.Key), at.UTC().Truncate(time.Millisecond), 0
 		_, err = e.update(ctx, func(tx metadb.Tx) error {
 			b, err := getBucket(tx, up.Bucket)
 			if err != nil {
@@ -78,7 +86,7 @@ func (e *Engine) Upload(ctx context.Context, bucket, key, uploadID string) (meta
 }
 
 func (e *Engine) upload(ctx context.Context, bucket, key, uploadID string) (up meta.Upload, err error) {
-	if err := checkUpload(bucket, key, uploadID); err != nil {
+	if err := checkName(bucket, key); err != nil {
 		return up, err
 	}
 	err = e.view(ctx, func(tx metadb.Tx) error {
@@ -93,7 +101,7 @@ func (e *Engine) upload(ctx context.Context, bucket, key, uploadID string) (up m
 func (e *Engine) UploadParts(ctx context.Context, bucket, key, uploadID string, after, limit int) (meta.Upload, []meta.Part, error) {
 	var up meta.Upload
 	var parts []meta.Part
-	err := checkUpload(bucket, key, uploadID)
+	err := checkName(bucket, key)
 	if err == nil {
 		err = e.view(ctx, func(tx metadb.Tx) error {
 			var err error
@@ -186,7 +194,7 @@ func (e *Engine) commitPart(tx metadb.Tx, bucket, key, uploadID string, part *me
 
 // AbortUpload ends an upload; its parts are removed by the garbage worker.
 func (e *Engine) AbortUpload(ctx context.Context, bucket, key, uploadID string) error {
-	err := checkUpload(bucket, key, uploadID)
+	err := checkName(bucket, key)
 	if err == nil {
 		_, err = e.update(ctx, func(tx metadb.Tx) error {
 			if _, err := getUpload(tx, bucket, key, uploadID); err != nil {

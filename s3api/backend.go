@@ -100,6 +100,7 @@ type Uploads interface {
 	// answer. KindNoSuchUpload otherwise.
 	CompletedUpload(ctx context.Context, bucket, key, uploadID string) (meta.Object, error)
 	AbortUpload(ctx context.Context, bucket, key, uploadID string) error
+	// ListUploads fails with KindNoSuchUpload for a marker that can not be one.
 	ListUploads(ctx context.Context, req meta.UploadsRequest) (meta.UploadsPage, error)
 }
 

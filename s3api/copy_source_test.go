@@ -37,6 +37,7 @@ func TestParseCopySource(t *testing.T) {
 		{"/", copySource{}, s3err.InvalidArgument},
 		{"", copySource{}, s3err.InvalidArgument},
 		{"b kt/key", copySource{}, s3err.InvalidArgument},
+		{"192.168.1.1/key", copySource{}, s3err.InvalidArgument},
 		{"arn:aws:s3:eu-1:123:accesspoint/x/object/k", copySource{}, s3err.InvalidArgument},
 		{"bkt/" + strings.Repeat("k", 1025), copySource{}, s3err.KeyTooLongError},
 	}

@@ -58,7 +58,9 @@ func TestCopyErrors(t *testing.T) {
 		status        int
 		code, message string
 	}{
-		{"bkt", nil, 400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"},
+		{"bkt", nil, 400, "InvalidArgument", "Invalid copy source object key"},
+		{"bkt/", nil, 400, "InvalidArgument", "Invalid copy source object key"},
+		{"192.168.1.1/key", nil, 400, "InvalidArgument", "Invalid copy source bucket name"},
 		{"/bkt/%zz", nil, 400, "InvalidArgument", "Invalid copy source encoding"},
 		{"/b kt/x", nil, 400, "InvalidArgument", "Invalid copy source bucket name"},
 		{"/bkt/key?versionId=x", nil, 400, "InvalidArgument", "Invalid version id specified"},

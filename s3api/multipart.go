@@ -6,7 +6,6 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
 	"tdkvs/s3api/conditional"
-	"tdkvs/s3api/s3err"
 )
 
 // createMultipartUpload serves CreateMultipartUpload.
@@ -45,11 +44,10 @@ func (h *handler) uploadTarget(ctx context.Context, r *Request) (int, meta.Uploa
 	if err != nil {
 		return 0, meta.Upload{}, err
 	}
-	id := r.param("uploadId")
-	if id == "" {
-		return 0, meta.Upload{}, s3err.Argument("This operation does not accept partNumber without uploadId", "partNumber", r.param("partNumber"))
+	if err := r.refuseUnsupported(); err != nil {
+		return 0, meta.Upload{}, err
 	}
-	up, err := h.cfg.Backend.Upload(ctx, r.Bucket, r.Key, id)
+	up, err := h.cfg.Backend.Upload(ctx, r.Bucket, r.Key, r.param("uploadId"))
 	return number, up, err
 }
 
@@ -57,9 +55,6 @@ func (h *handler) uploadTarget(ctx context.Context, r *Request) (int, meta.Uploa
 func (h *handler) uploadPart(ctx context.Context, r *Request) (*Response, error) {
 	number, up, err := h.uploadTarget(ctx, r)
 	if err != nil {
-		return nil, err
-	}
-	if err := r.refuseUnsupported(); err != nil {
 		return nil, err
 	}
 	spec, err := checksum.ParseHeader(r.http.Header)
@@ -81,24 +76,22 @@ func (h *handler) uploadPart(ctx context.Context, r *Request) (*Response, error)
 	}
 	resp := new(Response)
 	resp.set("ETag", quoted(part.ETag))
-	if a, ok := checksum.ParseAlgorithm(part.Checksum.Algorithm); ok && up.ChecksumAlgorithm != "" {
+	if sent := p.Verified(); up.ChecksumAlgorithm == "" && sent.Value != "" {
+		part.Checksum = sent // though it is not what is kept
+	}
+	if a, ok := checksum.ParseAlgorithm(part.Checksum.Algorithm); ok {
 		resp.setOptional(a.Header(), part.Checksum.Value)
-	} else if spec.Value != "" {
-		resp.set(spec.Algorithm.Header(), spec.Value) // verified, though not kept
 	}
 	return resp, nil
 }
 
 // uploadPartCopy serves UploadPartCopy.
 func (h *handler) uploadPartCopy(ctx context.Context, r *Request) (*Response, error) {
-	number, up, err := h.uploadTarget(ctx, r)
+	from, err := r.copySource()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.refuseUnsupported(); err != nil {
-		return nil, err
-	}
-	from, err := r.copySource()
+	number, up, err := h.uploadTarget(ctx, r)
 	if err != nil {
 		return nil, err
 	}

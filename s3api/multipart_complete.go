@@ -15,10 +15,9 @@ import (
 
 // completedPart is one Part of a CompleteMultipartUpload document.
 type completedPart struct {
-	number    int
-	etag      string
-	algorithm checksum.Algorithm
-	checksum  string
+	number int
+	etag   string
+	claim  checksum.Claim
 }
 
 // completion is what a CompleteMultipartUpload asks for.
@@ -95,9 +94,12 @@ func (h *handler) tryComplete(ctx context.Context, r *Request, c *completion, id
 	if err != nil {
 		return meta.Object{}, err
 	}
-	sum := checksum.UploadOf(up)
-	parts, err := c.choose(sum, stored, id)
+	parts, err := c.choose(stored, id)
 	if err != nil {
+		return meta.Object{}, err
+	}
+	sum := checksum.UploadOf(up)
+	if err := c.checkClaims(sum, parts, id); err != nil {
 		return meta.Object{}, err
 	}
 	if err := c.checkSizes(parts); err != nil {
@@ -107,14 +109,14 @@ func (h *handler) tryComplete(ctx context.Context, r *Request, c *completion, id
 	if err != nil {
 		return meta.Object{}, err
 	}
-	if err := c.checksum.Check(sum, digests.Checksum); err != nil {
+	if err := c.checksum.Compare(sum, digests.Checksum); err != nil {
 		return meta.Object{}, err
 	}
 	return h.cfg.Backend.CompleteUpload(ctx, meta.CompleteRequest{Upload: up, Parts: parts, Digests: digests, Precondition: c.condition})
 }
 
 // choose returns the stored parts that the client names, in its order.
-func (c *completion) choose(sum checksum.Upload, stored []meta.Part, id string) ([]meta.Part, error) {
+func (c *completion) choose(stored []meta.Part, id string) ([]meta.Part, error) {
 	parts := make([]meta.Part, 0, len(c.parts))
 	i := 0
 	for _, want := range c.parts {
@@ -122,17 +124,43 @@ func (c *completion) choose(sum checksum.Upload, stored []meta.Part, id string) 
 			i++
 		}
 		if i == len(stored) || stored[i].Number != want.number || stored[i].ETag != want.etag {
-			return nil, s3err.Of(s3err.InvalidPart).
-				With("UploadId", id).
-				With("PartNumber", strconv.Itoa(want.number)).
-				With("ETag", want.etag)
-		}
-		if err := sum.CheckCompletePart(want.number, want.algorithm, want.checksum, stored[i]); err != nil {
-			return nil, err
+			return nil, invalidPart(id, want)
 		}
 		parts = append(parts, stored[i])
 	}
 	return parts, nil
+}
+
+func invalidPart(uploadID string, p completedPart) error {
+	return s3err.Of(s3err.InvalidPart).
+		With("UploadId", uploadID).
+		With("PartNumber", strconv.Itoa(p.number)).
+		With("ETag", p.etag)
+}
+
+// checkClaims checks what the client says of checksums: of the whole first, then
+// of each part.
+func (c *completion) checkClaims(sum checksum.Upload, parts []meta.Part, id string) error {
+	if err := c.checksum.Check(sum); err != nil {
+		return err
+	}
+	claims := make([]checksum.Claim, len(c.parts))
+	for i, p := range c.parts {
+		claims[i] = p.claim
+	}
+	if err := c.checksum.CheckClaims(sum, claims); err != nil {
+		return err
+	}
+	for i, p := range c.parts {
+		same, err := sum.CheckClaim(p.number, p.claim, parts[i])
+		if err != nil {
+			return err
+		}
+		if !same {
+			return invalidPart(id, p)
+		}
+	}
+	return nil
 }
 
 // checkSizes checks the parts' sizes and their sum.
@@ -222,35 +250,44 @@ func (h *handler) readCompletion(r *Request) (*completion, error) {
 // readPart decodes one Part element.
 func readPart(x *reader) (completedPart, error) {
 	var p completedPart
+	var sums, values []string
 	err := x.children(func(name string) error {
 		var err error
-		switch {
+		switch sum, isSum := strings.CutPrefix(name, "Checksum"); {
 		case name == "PartNumber":
-			var n int64
-			if n, err = x.int(); err == nil && (n < 1 || n > meta.MaxParts) {
-				err = s3err.Argument("PartNumber must be >= 1", "PartNumber", strconv.FormatInt(n, 10))
-			}
-			p.number = int(n)
+			p.number, err = readPartNumber(x)
 		case name == "ETag":
 			p.etag, err = x.text()
 			p.etag = strings.ToLower(conditional.Unquote(p.etag))
-		case strings.HasPrefix(name, "Checksum"):
-			a, ok := checksum.ParseAlgorithm(strings.TrimPrefix(name, "Checksum"))
-			if !ok {
-				return unexpected(name)
-			}
-			if p.algorithm != checksum.None {
-				return s3err.Argument("Invalid Base64 or multiple checksums present in request", "Checksum", "")
-			}
-			p.algorithm = a
-			p.checksum, err = x.text()
+		case isSum:
+			var value string
+			value, err = x.text()
+			sums, values = append(sums, sum), append(values, value)
 		default:
 			return unexpected(name)
 		}
 		return err
 	})
-	if err == nil && (p.number == 0 || p.etag == "") {
+	if err != nil {
+		return p, err
+	}
+	var ok bool
+	if p.claim, ok, err = checksum.ParseClaims(sums, values); err == nil && (p.number == 0 || p.etag == "" || len(sums) > 0 && !ok) {
 		err = malformed(nil)
 	}
 	return p, err
+}
+
+// readPartNumber decodes a PartNumber element.
+func readPartNumber(x *reader) (int, error) {
+	n, err := x.int()
+	switch {
+	case err != nil:
+		return 0, err
+	case n < 1:
+		return 0, s3err.Argument("PartNumber must be >= 1", "PartNumber", strconv.FormatInt(n, 10))
+	case n > meta.MaxParts:
+		return 0, invalidPartNumber("PartNumber", strconv.FormatInt(n, 10))
+	}
+	return int(n), nil
 }

@@ -1,6 +1,7 @@
 package s3api
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"strconv"
@@ -49,14 +50,17 @@ func (h *handler) listParts(ctx context.Context, r *Request) (*Response, error) 
 		doc.text("EncodingType", "url")
 	}
 	doc.bool("IsTruncated", truncated)
-	doc.optional("ChecksumAlgorithm", up.ChecksumAlgorithm)
-	doc.optional("ChecksumType", up.ChecksumType)
+	doc.text("ChecksumAlgorithm", cmp.Or(up.ChecksumAlgorithm, noChecksum))
+	doc.text("ChecksumType", cmp.Or(up.ChecksumType, noChecksum))
 	for i := range parts {
 		writePart(doc, &up, &parts[i])
 	}
 	doc.close("ListPartsResult")
 	return &Response{doc: doc}, nil
 }
+
+// noChecksum is how AWS writes in ListParts that an upload has no algorithm.
+const noChecksum = "null"
 
 // writePart writes one part of ListParts. The checksum that is computed where
 // the client asked for none is the store's own business.
@@ -106,6 +110,9 @@ func (h *handler) listMultipartUploads(ctx context.Context, r *Request) (*Respon
 		req.UploadIDMarker = "" // counts only with a key marker
 	}
 	page, err := h.uploads(ctx, req)
+	if isKind(err, meta.KindNoSuchUpload) {
+		return nil, s3err.Argument("Invalid uploadId marker", "upload-id-marker", req.UploadIDMarker)
+	}
 	if err != nil {
 		return nil, err
 	}

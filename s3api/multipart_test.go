@@ -116,7 +116,15 @@ func TestUploadPartErrors(t *testing.T) {
 	for _, bad := range []string{"0", "10001", "-1", "x", ""} {
 		s.put("/bkt/key?uploadId="+u.id+"&partNumber="+bad, "x").wantError(400, "InvalidArgument", range1, "ArgumentName", "partNumber", "ArgumentValue", bad)
 	}
-	s.put("/bkt/key?uploadId="+u.id, "x").wantError(400, "InvalidArgument", range1)
+	s.put("/bkt/key?uploadId="+u.id, "x").wantError(405, "MethodNotAllowed", "", "Method", "PUT", "ResourceType", "UPLOAD",
+		"AllowedMethods", "DELETE, GET, POST").wantHeader("Allow", "DELETE, GET, POST")
+	for _, bad := range []string{"none", "", "no%20id", strings.Repeat("z", 32)} {
+		s.put("/bkt/key?partNumber=1&uploadId="+bad, "x").wantError(404, "NoSuchUpload", "")
+		s.put("/none/key?partNumber=1&uploadId="+bad, "x").wantError(404, "NoSuchBucket", "")
+		s.get("/none/key?uploadId="+bad).wantError(404, "NoSuchBucket", "")
+		s.delete("/none/key?uploadId="+bad).wantError(404, "NoSuchBucket", "")
+		s.delete("/bkt/key?uploadId="+bad).wantError(404, "NoSuchUpload", "")
+	}
 	s.put("/bkt/key?partNumber=1", "x").wantError(400, "InvalidArgument", "This operation does not accept partNumber without uploadId",
 		"ArgumentName", "partNumber", "ArgumentValue", "1")
 	s.put("/bkt/key?partNumber=1&uploadId=none", "x").wantError(404, "NoSuchUpload",
@@ -157,12 +165,16 @@ func TestCompleteErrors(t *testing.T) {
 	u.complete(completeDoc(3, two)).wantError(400, "InvalidPart", "", "PartNumber", "3")
 	u.complete(completeDoc(1, one, 2, two)).wantError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size",
 		"ProposedSize", "5", "MinSizeAllowed", "5242880", "PartNumber", "1", "ETag", strings.Trim(one, `"`))
-	u.complete(completeDoc(0, one)).wantError(400, "InvalidArgument", "PartNumber must be >= 1")
+	u.complete(completeDoc(0, one)).wantError(400, "InvalidArgument", "PartNumber must be >= 1", "ArgumentName", "PartNumber", "ArgumentValue", "0")
+	u.complete(completeDoc(-4, one)).wantError(400, "InvalidArgument", "PartNumber must be >= 1", "ArgumentValue", "-4")
+	u.complete(completeDoc(10001, one)).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
 	u.complete(completeDoc(1, one), "x-amz-mp-object-size", "6").wantError(400, "InvalidRequest",
 		"The provided 'x-amz-mp-object-size' header value 6 does not match what was computed: 5")
 	u.complete(completeDoc(1, one), "x-amz-mp-object-size", "-6").wantError(400, "InvalidRequest", "")
 	u.complete(completeDoc(1, one), "x-amz-mp-object-size", "x").wantError(400, "InvalidRequest", "")
-	u.complete(completeDoc(1, one), "x-amz-checksum-crc64nvme", "AAAAAAAAAAA=").wantError(400, "BadDigest", "")
+	u.complete(completeDoc(1, one), "x-amz-checksum-crc64nvme", "x").wantError(400, "InvalidRequest", "Value for x-amz-checksum-crc64nvme header is invalid.")
+	u.complete(completeDoc(1, one), "x-amz-checksum-type", "COMPOSITE").wantError(400, "InvalidRequest",
+		"The upload was created using the FULL_OBJECT checksum mode. The complete request must use the same checksum mode.")
 	u.complete(completeDoc(1, one), "If-None-Match", "*").wantError(412, "PreconditionFailed", "", "Condition", "If-None-Match")
 	u.complete(completeDoc(1, one), "If-Match", `"x"`).wantError(412, "PreconditionFailed", "", "Condition", "If-Match")
 	u.complete(completeDoc(1, one), "If-None-Match", `"x"`).wantError(501, "NotImplemented", "")
@@ -199,9 +211,22 @@ func TestMultipartChecksums(t *testing.T) {
 	part := func(checksum string) string {
 		return "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + escape(sum) + "</ETag>" + checksum + "</Part></CompleteMultipartUpload>"
 	}
-	u.complete(part("")).wantError(400, "InvalidRequest", "")
-	u.complete(part("<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")).wantError(400, "InvalidPart", "")
-	u.complete(part("<ChecksumCRC32>/6tyOg==</ChecksumCRC32><ChecksumSHA1>x</ChecksumSHA1>")).wantError(400, "InvalidArgument", "")
+	u.part(2, "x").wantError(400, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null")
+	u.complete(part("")).wantError(400, "InvalidRequest", "The upload was created using a crc32 checksum. "+
+		"The complete request must include the checksum for each part. It was missing for part 1 in the request.")
+	u.complete(part("<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")).wantError(400, "InvalidPart", "",
+		"UploadId", u.id, "PartNumber", "1", "ETag", strings.Trim(sum, `"`))
+	u.complete(part("<ChecksumSHA1>2jmj7l5rSw0yVb/vlWAYkK/YBwk=</ChecksumSHA1>")).wantError(400, "BadDigest",
+		"The sha1 you specified for part 1 did not match what we received.")
+	u.complete(part("<ChecksumCRC32>/6tyOh==</ChecksumCRC32>")).wantError(400, "InvalidArgument",
+		"Invalid Base64 or multiple checksums present in request", "ArgumentName", "Checksum", "ArgumentValue", "CRC32:/6tyOh==;")
+	u.complete(part("<ChecksumCRC32>/6tyOg==</ChecksumCRC32><ChecksumSHA1>x</ChecksumSHA1>")).wantError(400, "InvalidArgument", "",
+		"ArgumentValue", "CRC32:/6tyOg==;SHA1:x;")
+	right := part("<ChecksumCRC32>/6tyOg==</ChecksumCRC32>")
+	u.complete(right, "x-amz-checksum-crc32", "/6tyOg==").wantError(400, "BadDigest", "The crc32 you specified did not match the calculated checksum.")
+	u.complete(right, "x-amz-checksum-crc32", "/6tyOg==-a").wantError(400, "InvalidRequest", "Value for x-amz-checksum-crc32 header is invalid.")
+	u.complete(right, "x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk=").wantError(400, "InvalidRequest",
+		"Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: sha1")
 	got := u.complete(part("<ChecksumCRC32>/6tyOg==</ChecksumCRC32>")).want(200).wantXML("<ChecksumType>COMPOSITE</ChecksumType>").text("ChecksumCRC32")
 	if !strings.HasSuffix(got, "-1") {
 		t.Errorf("composite checksum is %q", got)
@@ -249,7 +274,8 @@ func TestListParts(t *testing.T) {
 	const who = "<ID>" + owner + "</ID><DisplayName>root</DisplayName>"
 	list("").want(200).wantXML(`<ListPartsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>bkt</Bucket><Key>a b</Key><UploadId>`+u.id+"</UploadId>",
 		"<Initiator>"+who+"</Initiator><Owner>"+who+"</Owner><StorageClass>STANDARD_IA</StorageClass><PartNumberMarker>0</PartNumberMarker>"+
-			"<NextPartNumberMarker>9</NextPartNumberMarker><MaxParts>1000</MaxParts><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>",
+			"<NextPartNumberMarker>9</NextPartNumberMarker><MaxParts>1000</MaxParts><IsTruncated>false</IsTruncated>"+
+			"<ChecksumAlgorithm>null</ChecksumAlgorithm><ChecksumType>null</ChecksumType><Part><PartNumber>1</PartNumber><LastModified>",
 		"<ETag>"+strings.ReplaceAll(etagOf("1"), `"`, "&quot;")+"</ETag><Size>1</Size></Part>")
 	for _, tt := range []struct{ query, numbers, truncated, next string }{
 		{"&max-parts=2", "1 2", "true", "2"},
@@ -314,6 +340,31 @@ func TestListMultipartUploads(t *testing.T) {
 	s.get("/bkt?uploads&max-uploads=0").want(200).wantXML("<MaxUploads>0</MaxUploads><IsTruncated>false</IsTruncated>")
 	s.get("/none?uploads&max-uploads=0").wantError(404, "NoSuchBucket", "")
 	s.get("/none?uploads").wantError(404, "NoSuchBucket", "")
+	id := func(i int) string { _, id, _ := strings.Cut(want[i], "="); return id }
+	for _, tt := range []struct {
+		marker string
+		first  int // of want; -1 for a marker that is none
+	}{
+		{"key-marker=b/1&upload-id-marker=" + id(1), 2},
+		{"key-marker=b&upload-id-marker=" + id(1), 2}, // of the first key behind it
+		{"key-marker=c%20d&upload-id-marker=" + id(3), 4},
+		{"key-marker=c%20d", 5},
+		{"key-marker=c", 3},
+		{"upload-id-marker=nonsense", 0}, // does not count alone
+		{"key-marker=b/1&upload-id-marker=nonsense", -1},
+		{"key-marker=b/1&upload-id-marker=" + id(5), -1},
+		{"key-marker=e&upload-id-marker=" + id(1), -1},
+	} {
+		r := s.get("/bkt?uploads&" + tt.marker)
+		if tt.first < 0 {
+			r.wantError(400, "InvalidArgument", "Invalid uploadId marker", "ArgumentName", "upload-id-marker")
+			continue
+		}
+		if got := r.want(200).texts("UploadId"); len(got) == 0 || got[0] != id(tt.first) || len(got) != len(want)-tt.first {
+			t.Errorf("%s: got %v", tt.marker, got)
+		}
+	}
+	s.get("/bkt?uploads&upload-id-marker=x").want(200).wantXML("<UploadIdMarker></UploadIdMarker>")
 	s.get("/bkt?uploads&max-uploads=x").wantError(400, "InvalidArgument", "Provided max-uploads not an integer or within integer range")
 	s.get("/bkt?uploads&encoding-type=x").wantError(400, "InvalidArgument", "")
 }

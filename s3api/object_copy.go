@@ -39,12 +39,12 @@ func parseCopySource(s string) (copySource, error) {
 	if err != nil || !utf8.ValidString(path) {
 		return src, bad("Invalid copy source encoding")
 	}
-	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case !ok || bucket == "" || key == "":
-		return src, bad("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-	case !possibleBucketName(bucket):
+	case !possibleBucketName(bucket) || dottedQuad(bucket):
 		return src, bad("Invalid copy source bucket name")
+	case key == "":
+		return src, bad("Invalid copy source object key")
 	}
 	if err := checkKey(key); err != nil {
 		return src, err

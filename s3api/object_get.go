@@ -182,7 +182,9 @@ func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, re
 		resp.status = http.StatusPartialContent
 		resp.set("Content-Range", span.ContentRange(obj.Size))
 	}
-	return span, parts[0].Checksum, nil
+	sum := parts[0].Checksum
+	sum.Type = obj.Checksum.Type // as CreateMultipartUpload was told. Source: AWS GetObject
+	return span, sum, nil
 }
 
 // partNumber reads the partNumber parameter.
@@ -190,9 +192,13 @@ func (r *Request) partNumber() (int, error) {
 	s := r.param("partNumber")
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > meta.MaxParts {
-		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
+		return 0, invalidPartNumber("partNumber", s)
 	}
 	return n, nil
+}
+
+func invalidPartNumber(name, value string) *s3err.Error {
+	return s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", name, value)
 }
 
 // setObject sends the headers that describe an object.

@@ -188,9 +188,9 @@ func multipartOperations() []operation {
 	return []operation{
 		{name: "CreateMultipartUpload", method: post, scope: scopeObject, query: q("uploads"),
 			noVersion: true, permission: "s3:PutObject", handle: (*handler).createMultipartUpload},
-		{name: "UploadPart", method: put, scope: scopeObject, query: q("partNumber|uploadId"), body: bodyStream,
+		{name: "UploadPart", method: put, scope: scopeObject, query: q("partNumber", "uploadId"), body: bodyStream,
 			noVersion: true, permission: "s3:PutObject", handle: (*handler).uploadPart},
-		{name: "UploadPartCopy", method: put, scope: scopeObject, query: q("partNumber|uploadId"), header: hd("X-Amz-Copy-Source"),
+		{name: "UploadPartCopy", method: put, scope: scopeObject, query: q("partNumber", "uploadId"), header: hd("X-Amz-Copy-Source"),
 			noVersion: true, permission: "s3:PutObject", handle: (*handler).uploadPartCopy,
 			note: "Reading the source is asked as s3:GetObject."},
 		{name: "CompleteMultipartUpload", method: post, scope: scopeObject, query: q("uploadId"), body: bodyXML, limit: limitCompleteXML,

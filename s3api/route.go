@@ -140,6 +140,9 @@ func (s *scopeRoutes) bit(condition string) (uint64, error) {
 // is MethodNotAllowed; where the query names several sub-resources,
 // InvalidArgument, as AWS answers it.
 func (rt *router) match(method string, sc scope, query url.Values, header http.Header) (*operation, error) {
+	if err := refuseCopySource(method, query, header); err != nil {
+		return nil, err
+	}
 	s := &rt.scopes[sc]
 	have := s.satisfied(query, header)
 	var best *route
@@ -206,12 +209,15 @@ func (s *scopeRoutes) refuse(method string, sc scope, query url.Values) error {
 		}
 	}
 	slices.Sort(selectors)
+	if err := misplaced(method, sc, selectors, query); err != nil {
+		return err
+	}
 	if len(selectors) > 1 {
 		return s3err.Argument("Conflicting query string parameters: "+strings.Join(selectors, ", "), "ResourceType", selectors[0])
 	}
 	resource := sc.String()
 	if len(selectors) == 1 {
-		resource = strings.ToUpper(selectors[0])
+		resource = strings.ToUpper(strings.TrimSuffix(selectors[0], "Id"))
 	}
 	e := s3err.Of(s3err.MethodNotAllowed).With("Method", method).With("ResourceType", resource)
 	if allowed := s.allowed(selectors); len(allowed) > 0 {
@@ -220,19 +226,57 @@ func (s *scopeRoutes) refuse(method string, sc scope, query url.Values) error {
 	return e
 }
 
+// misplaced is the answer to a sub-resource that AWS knows to be out of place,
+// nil for any other.
+func misplaced(method string, sc scope, selectors []string, query url.Values) error {
+	if sc != scopeObject || len(selectors) != 1 {
+		return nil
+	}
+	switch name := selectors[0]; {
+	case method == http.MethodGet && name == "uploads":
+		return s3err.New(s3err.InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
+	case method == http.MethodGet && name == "versions":
+		return s3err.New(s3err.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
+	case method == http.MethodPut && name == "partNumber":
+		return s3err.Argument("This operation does not accept partNumber without uploadId", "partNumber", query.Get("partNumber"))
+	}
+	return nil
+}
+
+// refuseCopySource refuses a copy's header on a request that is no copy: who
+// sends it expects more than he would get.
+func refuseCopySource(method string, query url.Values, header http.Header) error {
+	source := header["X-Amz-Copy-Source"]
+	if len(source) == 0 || method == http.MethodPut || method == http.MethodOptions || method == http.MethodPost && !query.Has("uploadId") {
+		return nil
+	}
+	return s3err.Argument("You can only specify a copy source header for copy requests.", "x-amz-copy-source", source[0])
+}
+
 // allowed returns the methods of the rows that a selector, or no selector,
-// leads to.
+// leads to by itself.
 func (s *scopeRoutes) allowed(selectors []string) []string {
+	if len(selectors) > 1 {
+		return nil
+	}
+	var this, others uint64
+	for name, bit := range s.selectors {
+		if slices.Contains(selectors, name) {
+			this |= bit
+		} else {
+			others |= bit
+		}
+	}
 	var methods []string
 	for m, routes := range s.methods {
 		if m == http.MethodOptions {
 			continue
 		}
-		for _, r := range routes {
-			if len(selectors) == 0 && r.needs == 0 || len(selectors) == 1 && r.needs&s.selectors[selectors[0]] != 0 {
-				methods = append(methods, m)
-				break
-			}
+		leads := func(r route) bool {
+			return r.needs&others == 0 && (r.needs&this != 0 || len(selectors) == 0 && r.needs == 0)
+		}
+		if slices.ContainsFunc(routes, leads) {
+			methods = append(methods, m)
 		}
 	}
 	slices.Sort(methods)

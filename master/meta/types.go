@@ -115,7 +115,7 @@ type Extent struct {
 // Checksum is an additional checksum as S3 defines it ("Checking object
 // integrity"). The zero value means none.
 type Checksum struct {
-	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1 or SHA256
+	Algorithm string // a name as S3 writes it, such as CRC32
 	Type      string // FULL_OBJECT or COMPOSITE
 	Value     string // base64, with "-N" appended for COMPOSITE
 }

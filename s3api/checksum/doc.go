@@ -1,7 +1,7 @@
 // Package checksum is the integrity of request bodies as S3 defines it: the
-// additional checksums (CRC32, CRC32C, CRC64NVME, SHA1, SHA256) in header or
-// trailer, Content-MD5, x-amz-content-sha256, the ETag, and the arithmetic of
-// multipart checksums.
+// additional checksums (CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512,
+// XXHASH128, XXHASH3, XXHASH64) in header or trailer, Content-MD5,
+// x-amz-content-sha256, the ETag, and the arithmetic of multipart checksums.
 //
 // Source: AWS "Checking object integrity in Amazon S3" and the API reference of
 // PutObject, UploadPart, CreateMultipartUpload and CompleteMultipartUpload; the

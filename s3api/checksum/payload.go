@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 
 	"tdkvs/master/meta"
@@ -39,7 +38,8 @@ type Payload struct {
 	sums    *sums // nil after the end and after Close
 	read    int64
 	digests meta.Digests
-	err     error // final: io.EOF or what went wrong
+	client  meta.Checksum // the client's, verified
+	err     error         // final: io.EOF or what went wrong
 }
 
 var errClosed = errors.New("checksum: payload read after Close")
@@ -130,7 +130,7 @@ func (p *Payload) finish() error {
 	if p.cfg.Size >= 0 && p.read != p.cfg.Size {
 		return s3err.Of(s3err.IncompleteBody)
 	}
-	md5 := p.sums.md5()
+	md5 := p.sums.sum(MD5)
 	if p.cfg.SHA256 != "" {
 		if got := hex.EncodeToString(p.sums.sum(SHA256)); got != p.cfg.SHA256 {
 			return s3err.Of(s3err.XAmzContentSHA256Mismatch).
@@ -178,18 +178,25 @@ func (p *Payload) checkAdditional() error {
 		}
 	}
 	if got := base64.StdEncoding.EncodeToString(p.sums.sum(spec.Algorithm)); got != want {
-		return errBadDigest(spec.Algorithm)
+		return errBadDigest(spec.Algorithm.String())
 	}
+	p.client = meta.Checksum{Algorithm: spec.Algorithm.String(), Type: string(FullObject), Value: want}
 	return nil
 }
 
-func errBadDigest(a Algorithm) error {
-	return s3err.New(s3err.BadDigest, fmt.Sprintf("The %s you specified did not match the calculated checksum.", a))
+// errBadDigest names the algorithm as AWS does: in capitals for the body of a
+// request, in lower case for a multipart object.
+func errBadDigest(algorithm string) error {
+	return s3err.New(s3err.BadDigest, "The "+algorithm+" you specified did not match the calculated checksum.")
 }
 
 // Digests returns ETag and checksum. It may be called once Read has returned
 // the whole body; earlier it returns the zero value.
 func (p *Payload) Digests() meta.Digests { return p.digests }
+
+// Verified returns the checksum that the client sent in header or trailer, once
+// the body was found to have it; the zero value where it sent none.
+func (p *Payload) Verified() meta.Checksum { return p.client }
 
 // Size returns the number of bytes read so far, which is the size of the body
 // at its end.

@@ -56,7 +56,8 @@ func (b trailed) Trailer(name string) (string, bool) {
 }
 
 // TestKnownValues pins the algorithms to published check values (the CRC
-// catalogue's "123456789", FIPS 180-4's "abc").
+// catalogue's "123456789", FIPS 180-4's and RFC 1321's "abc", and what xxhsum
+// says).
 func TestKnownValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -68,6 +69,14 @@ func TestKnownValues(t *testing.T) {
 		{CRC32C, "123456789", "e3069283"},
 		{CRC64NVME, "123456789", "ae8b14860a799888"},
 		{SHA1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+		{MD5, "abc", "900150983cd24fb0d6963f7d28e17f72"},
+		{SHA512, "abc", "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+		{XXHASH64, "", "ef46db3751d8e999"},
+		{XXHASH64, "abc", "44bc2cf5ad770999"},
+		{XXHASH3, "", "2d06800538d394c2"},
+		{XXHASH3, "abc", "78af5f94892f3950"},
+		{XXHASH128, "", "99aa06d3014798d86001c324468d497f"},
+		{XXHASH128, "abc", "06b05ab6733a618578af5f94892f3950"},
 		{SHA256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
 	} {
 		h := tt.a.New()

@@ -38,7 +38,7 @@ const (
 	badMD5       = "InvalidDigest: The Content-MD5 you specified was invalid."
 	badTrailer   = "InvalidRequest: The value specified in the x-amz-trailer header is not supported"
 	badSDK       = "InvalidRequest: Value for x-amz-sdk-checksum-algorithm header is invalid."
-	unsupported  = "InvalidRequest: Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+	unsupported  = "InvalidRequest: Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]"
 	badCRC32     = "InvalidRequest: Value for x-amz-checksum-crc32 header is invalid."
 	badAlgorithm = "InvalidRequest: The algorithm type you specified in x-amz-checksum- header is invalid."
 )
@@ -61,6 +61,12 @@ func TestParseHeader(t *testing.T) {
 		{name: "content-md5", lines: []string{"Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="}, want: Spec{MD5: "1B2M2Y8AsgTpgAmY7PhCfg=="}},
 		{name: "content-md5 instead of a checksum", lines: []string{"Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==", "x-amz-sdk-checksum-algorithm: CRC32"}, want: Spec{MD5: "1B2M2Y8AsgTpgAmY7PhCfg=="}},
 
+		{name: "md5 is a checksum of its own", lines: []string{"x-amz-checksum-md5: 1B2M2Y8AsgTpgAmY7PhCfg==", "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="},
+			want: Spec{Algorithm: MD5, Value: "1B2M2Y8AsgTpgAmY7PhCfg==", MD5: "1B2M2Y8AsgTpgAmY7PhCfg=="}},
+		{name: "xxhash64", lines: []string{"x-amz-checksum-xxhash64: 70bbN1HY6Zk="}, want: Spec{Algorithm: XXHASH64, Value: "70bbN1HY6Zk="}},
+		{name: "trailer xxhash128", lines: []string{"x-amz-trailer: X-Amz-Checksum-XXHash128"}, want: Spec{Algorithm: XXHASH128, Trailer: true}},
+
+		{name: "a trailer that only begins so", lines: []string{"x-amz-trailer: x-amz-checksum-"}, err: badTrailer},
 		{name: "two checksums", lines: []string{"x-amz-checksum-crc32: y/Q5Jg==", "x-amz-checksum-crc32c: y/Q5Jg=="}, err: multiple},
 		{name: "one twice", lines: []string{"x-amz-checksum-crc32: y/Q5Jg==", "x-amz-checksum-crc32: y/Q5Jg=="}, err: multiple},
 		{name: "header and trailer", lines: []string{"x-amz-checksum-crc32: y/Q5Jg==", "x-amz-trailer: x-amz-checksum-crc32"}, err: multiple},

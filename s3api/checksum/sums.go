@@ -14,6 +14,7 @@ type sums struct {
 	hashes [algorithmCount]hash.Hash // nil where not wanted
 	direct hash.Hash                 // MD5 of a small body, else nil
 	pipe   *md5Pipe                  // MD5 of a large body, else nil
+	md5sum []byte                    // the MD5, once it was asked for
 }
 
 // pipeThreshold is the size in bytes from which the goroutine pays for itself.
@@ -36,9 +37,10 @@ func newSums(size int64) *sums {
 	return s
 }
 
-// want adds an algorithm; None and repetitions are nothing.
+// want adds an algorithm; None, repetitions and MD5, which is computed in any
+// case, are nothing.
 func (s *sums) want(a Algorithm) {
-	if a == None || s.hashes[a] != nil {
+	if a == None || a == MD5 || s.hashes[a] != nil {
 		return
 	}
 	h, ok := hashers[a].Get().(hash.Hash)
@@ -62,16 +64,19 @@ func (s *sums) write(b []byte) {
 	}
 }
 
-// md5 returns the MD5; it may be called once, after the last write.
-func (s *sums) md5() []byte {
-	if s.pipe != nil {
-		return s.pipe.sum()
+// sum returns the digest of a wanted algorithm or MD5, after the last write.
+func (s *sums) sum(a Algorithm) []byte {
+	switch {
+	case a != MD5:
+		return s.hashes[a].Sum(nil)
+	case s.md5sum != nil:
+	case s.pipe != nil:
+		s.md5sum = s.pipe.sum()
+	default:
+		s.md5sum = s.direct.Sum(nil)
 	}
-	return s.direct.Sum(nil)
+	return s.md5sum
 }
-
-// sum returns the digest of a wanted algorithm.
-func (s *sums) sum(a Algorithm) []byte { return s.hashes[a].Sum(nil) }
 
 func (s *sums) release() {
 	for a, h := range s.hashes {
