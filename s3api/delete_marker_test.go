@@ -67,6 +67,49 @@ func TestReadDeleteMarker(t *testing.T) {
 	}
 }
 
+// TestMarkerIsNoObject: only DELETE applies to a delete marker; what would change
+// the object says so even where it does not name the marker.
+//
+// Covers: GetObjectAttributes, GetObjectRetention, GetObjectLegalHold, PutObjectAcl, PutObjectTagging, DeleteObjectTagging, PutObjectRetention, PutObjectLegalHold.
+func TestMarkerIsNoObject(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.lockBucket("bkt")
+	s.locked("/bkt/key")
+	marker := s.mark("/bkt/key")
+	tags := "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+	for _, rq := range []request{
+		{method: "GET", path: "/bkt/key?attributes", header: map[string]string{"x-amz-object-attributes": "ETag"}},
+		{method: "GET", path: "/bkt/key?retention"},
+		{method: "GET", path: "/bkt/key?legal-hold"},
+		{method: "PUT", path: "/bkt/key?acl", header: map[string]string{"x-amz-acl": "private"}},
+		{method: "PUT", path: "/bkt/key?tagging", body: tags},
+		{method: "DELETE", path: "/bkt/key?tagging"},
+		{method: "PUT", path: "/bkt/key?retention", body: retention("GOVERNANCE", until(time.Hour))},
+		{method: "PUT", path: "/bkt/key?legal-hold", body: legalHold("ON")},
+	} {
+		if rq.body != "" {
+			rq.header = map[string]string{"Content-MD5": md5Of(rq.body)}
+		}
+		path := rq.path
+		if rq.method == "GET" {
+			s.do(rq).wantError(404, "NoSuchKey", noSuchKey, "Key", "key").wantHeader("x-amz-delete-marker", "true", "x-amz-version-id", marker)
+		} else {
+			s.do(rq).wantError(405, "MethodNotAllowed", notAllowed, "Method", rq.method, "ResourceType", "DeleteMarker").
+				wantHeader("Allow", "DELETE", "x-amz-delete-marker", "", "x-amz-version-id", "")
+		}
+		rq.path = path + "&versionId=" + marker
+		s.do(rq).wantError(405, "MethodNotAllowed", notAllowed, "Method", rq.method, "ResourceType", "DeleteMarker").
+			wantHeader("Allow", "DELETE", "x-amz-delete-marker", "true", "x-amz-version-id", marker)
+		rq.path = path + "&versionId=" + another
+		s.do(rq).wantError(404, "NoSuchVersion", "The specified version does not exist.", "Key", "key", "VersionId", another)
+		rq.path = path + "&versionId=abc"
+		s.do(rq).wantError(400, "InvalidArgument", "Invalid version id specified", "ArgumentValue", "abc")
+	}
+	s.delete("/bkt/key?versionId="+marker).want(204).wantHeader("x-amz-delete-marker", "true")
+	s.get("/bkt/key").want(200).wantBody("body")
+}
+
 // wantModified fails unless Last-Modified lies between start and now.
 func (r *result) wantModified(start time.Time) {
 	r.t.Helper()

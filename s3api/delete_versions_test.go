@@ -1,9 +1,12 @@
 package s3api_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"tdkvs/s3api"
 )
 
 func deleteVersion(key, id string) string {
@@ -277,4 +280,50 @@ func TestConditionalDeleteOfMarker(t *testing.T) {
 	s.deleteMany(deleteDoc("<Object><Key>key</Key><VersionId>" + v2 + "</VersionId><ETag>" + escape(etagOf("two")) + "</ETag></Object>")).
 		wantEntries(deletedVersion("key", v2))
 	s.get("/bkt/key").wantError(404, "NoSuchKey", "").wantHeader("x-amz-version-id", marker)
+}
+
+// TestConditionalDeletePermissions: who deletes by ETag learns of the ETag.
+//
+// Covers: DeleteObject, DeleteObjects.
+func TestConditionalDeletePermissions(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s := newServer(t, func(c *s3api.Config) {
+		c.Authorizer = authorizerFunc(func(_ context.Context, a s3api.Access) error {
+			asked = append(asked, strings.TrimPrefix(a.Permission, "s3:")+" "+a.Key)
+			if strings.HasPrefix(a.Permission, "s3:Get") {
+				return s3api.ErrDenied
+			}
+			return nil
+		})
+	})
+	s.versioned("bkt")
+	id := s.putVersion("/bkt/key", "x")
+	as := func(method, path, body string, headers ...string) *result {
+		t.Helper()
+		asked = nil
+		header := pairs(headers)
+		if body != "" {
+			header["Content-MD5"] = md5Of(body)
+		}
+		return s.do(request{method: method, path: path, body: body, header: header, key: userKey, secret: userSecret})
+	}
+	wantAsked := func(want string) {
+		t.Helper()
+		if got := strings.Join(asked, "|"); got != want {
+			t.Errorf("asked for %s, want %s", got, want)
+		}
+	}
+	as("DELETE", "/bkt/key", "", "If-Match", etagOf("x")).wantError(403, "AccessDenied", "Access Denied")
+	wantAsked("DeleteObject key|GetObject key")
+	as("DELETE", "/bkt/key?versionId="+id, "", "If-Match", etagOf("x")).wantError(403, "AccessDenied", "Access Denied")
+	wantAsked("DeleteObjectVersion key|GetObjectVersion key")
+	object := func(more string) string { return "<Object><Key>key</Key>" + more + "</Object>" }
+	const denied = "<Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+	as("POST", "/bkt?delete", deleteDoc(object("<ETag>x</ETag>"), object("<VersionId>"+id+"</VersionId><ETag>x</ETag>"))).
+		wantEntries("<Error><Key>key</Key>"+denied, "<Error><Key>key</Key><VersionId>"+id+"</VersionId>"+denied)
+	wantAsked("DeleteObject key|GetObject key|DeleteObjectVersion key|GetObjectVersion key")
+	s.get("/bkt/key").want(200)
+	as("DELETE", "/bkt/key", "", "If-Match", "*").want(204)
+	wantAsked("DeleteObject key")
 }

@@ -23,6 +23,9 @@ func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := h.authorizeCondition(ctx, r, condition, r.Key, version); err != nil {
+		return nil, err
+	}
 	var bypass bool
 	if version != "" { // a delete marker breaks no lock
 		if bypass, err = h.bypassGovernance(ctx, r, r.Key, version); err != nil {
@@ -45,6 +48,20 @@ func (h *handler) deleteObject(ctx context.Context, r *Request) (*Response, erro
 		resp.set(deleteMarkerHeader, "true")
 	}
 	return resp, nil
+}
+
+// authorizeCondition asks for the permission to learn whether an object has an
+// ETag, which the outcome of a delete tells. Source: AWS "How to perform
+// conditional deletes".
+func (h *handler) authorizeCondition(ctx context.Context, r *Request, p meta.Precondition, key, version string) error {
+	if p.IfMatch == "" || p.IfMatch == "*" {
+		return nil
+	}
+	permission := "s3:GetObject"
+	if version != "" {
+		permission = "s3:GetObjectVersion"
+	}
+	return h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: key, VersionID: version})
 }
 
 // goneAlready reports whether a delete failed for want of the key only, which is
@@ -94,14 +111,17 @@ func (h *handler) deleteObjects(ctx context.Context, r *Request) (*Response, err
 	return &Response{doc: h.deleteResult(r, quiet, deletions)}, nil
 }
 
-// authorizeDeletion asks for the permission to delete one key or version, and to
-// end its retention where the request wants that.
+// authorizeDeletion asks for the permission to delete one key or version, to do
+// so by its ETag, and to end its retention where the request wants that.
 func (h *handler) authorizeDeletion(ctx context.Context, r *Request, d *deletion) error {
 	permission := r.op.permission
 	if d.version != "" {
 		permission = r.op.versionPermission
 	}
 	err := h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: d.item.Key, VersionID: d.version})
+	if err == nil {
+		err = h.authorizeCondition(ctx, r, d.item.Precondition, d.item.Key, d.version)
+	}
 	if err != nil || d.version == "" { // a delete marker breaks no lock
 		return err
 	}
