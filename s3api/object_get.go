@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tdkvs/master/meta"
@@ -15,6 +16,10 @@ import (
 
 // getObject serves GetObject.
 func (h *handler) getObject(ctx context.Context, r *Request) (*Response, error) {
+	rd, err := r.read()
+	if err != nil {
+		return nil, err
+	}
 	version, err := r.versionID()
 	if err != nil {
 		return nil, err
@@ -24,7 +29,7 @@ func (h *handler) getObject(ctx context.Context, r *Request) (*Response, error) 
 		return nil, err
 	}
 	obj := reader.Object()
-	resp, span, err := h.readResponse(ctx, r, &obj)
+	resp, span, err := h.readResponse(ctx, r, rd, &obj)
 	if err != nil || resp.status == http.StatusNotModified || span.Length == 0 {
 		if closing := reader.Close(); err == nil && closing != nil {
 			return nil, closing
@@ -59,12 +64,40 @@ func copyRange(ctx context.Context, w io.Writer, reader ObjectReader, span condi
 
 // headObject serves HeadObject: GetObject without the body.
 func (h *handler) headObject(ctx context.Context, r *Request) (*Response, error) {
+	rd, err := r.read()
+	if err != nil {
+		return nil, err
+	}
 	obj, err := h.object(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	resp, _, err := h.readResponse(ctx, r, &obj)
+	resp, _, err := h.readResponse(ctx, r, rd, &obj)
 	return resp, err
+}
+
+// read is what a GetObject or HeadObject asks for beside the object itself.
+type read struct {
+	part     int // the number of a part; 0: not by part
+	rng      string
+	checksum bool
+}
+
+// read reads what is wrong or right whatever the object.
+func (r *Request) read() (read, error) {
+	rd := read{rng: r.header("Range")}
+	if _, ok := r.query["partNumber"]; ok {
+		var err error
+		if rd.part, err = r.partNumber(); err != nil {
+			return rd, err
+		}
+	}
+	if mode := r.header("X-Amz-Checksum-Mode"); mode != "" {
+		if rd.checksum = strings.EqualFold(mode, "ENABLED"); !rd.checksum {
+			return rd, s3err.New(s3err.InvalidRequest, "Value for x-amz-checksum-mode header is invalid.")
+		}
+	}
+	return rd, nil
 }
 
 // object returns the record of the version that a request names.
@@ -78,7 +111,7 @@ func (h *handler) object(ctx context.Context, r *Request) (meta.Object, error) {
 
 // readResponse evaluates conditions, range, part number and overrides of a read,
 // and returns the answer without its body, and the bytes that the body has.
-func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object) (*Response, conditional.Range, error) {
+func (h *handler) readResponse(ctx context.Context, r *Request, rd read, obj *meta.Object) (*Response, conditional.Range, error) {
 	if err := r.refuseCustomerKey(); err != nil {
 		return nil, conditional.Range{}, err
 	}
@@ -96,7 +129,7 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 		resp.setVersion(obj)
 		return resp, conditional.Range{}, nil
 	}
-	span, sum, err := h.span(ctx, r, obj, resp)
+	span, sum, err := h.span(ctx, r, rd, obj, resp)
 	if err != nil {
 		return nil, conditional.Range{}, err
 	}
@@ -105,7 +138,7 @@ func (h *handler) readResponse(ctx context.Context, r *Request, obj *meta.Object
 	if err := h.setPrivileged(ctx, r, resp, obj); err != nil {
 		return nil, conditional.Range{}, err
 	}
-	if r.header("X-Amz-Checksum-Mode") == "ENABLED" {
+	if rd.checksum {
 		resp.setChecksum(sum)
 	}
 	return resp, span, r.override(resp)
@@ -121,24 +154,22 @@ func (r *Request) refuseCustomerKey() error {
 
 // span finds out which bytes a read asks for, with the checksum of exactly those
 // where it is known, and sets status and headers accordingly.
-func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
+func (h *handler) span(ctx context.Context, r *Request, rd read, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
 	whole := conditional.Range{Offset: 0, Length: obj.Size}
-	header := r.header("Range")
-	if _, ok := r.query["partNumber"]; ok {
-		if header != "" {
-			return whole, meta.Checksum{}, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
-		}
-		return h.partSpan(ctx, r, obj, resp)
-	}
-	if header == "" || !conditional.RangeApplies(r.http.Header, obj.ETag, obj.Modified) {
+	switch {
+	case rd.part > 0 && rd.rng != "":
+		return whole, meta.Checksum{}, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
+	case rd.part > 0:
+		return h.partSpan(ctx, rd.part, obj, resp)
+	case rd.rng == "" || !conditional.RangeApplies(r.http.Header, obj.ETag, obj.Modified):
 		return whole, obj.Checksum, nil
 	}
-	span, result := conditional.ParseRange(header, obj.Size)
+	span, result := conditional.ParseRange(rd.rng, obj.Size)
 	switch result {
 	case conditional.Ignored:
 		return whole, obj.Checksum, nil
 	case conditional.Outside:
-		return whole, meta.Checksum{}, invalidRange(header, obj.Size)
+		return whole, meta.Checksum{}, invalidRange(rd.rng, obj.Size)
 	}
 	resp.status = http.StatusPartialContent
 	resp.set("Content-Range", span.ContentRange(obj.Size))
@@ -150,12 +181,8 @@ func (h *handler) span(ctx context.Context, r *Request, obj *meta.Object, resp *
 
 // partSpan is the span of a read by part number. An object that was written in
 // one piece has one part.
-func (h *handler) partSpan(ctx context.Context, r *Request, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
+func (h *handler) partSpan(ctx context.Context, number int, obj *meta.Object, resp *Response) (conditional.Range, meta.Checksum, error) {
 	whole := conditional.Range{Offset: 0, Length: obj.Size}
-	number, err := r.partNumber()
-	if err != nil {
-		return whole, meta.Checksum{}, err
-	}
 	unsatisfiable := s3err.Of(s3err.InvalidPartNumber).
 		With("ActualPartCount", strconv.Itoa(max(obj.Parts, 1))).
 		With("PartNumberRequested", strconv.Itoa(number))

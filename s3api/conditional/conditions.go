@@ -82,14 +82,9 @@ func MatchETag(list, etag string, weak bool) bool {
 	return false
 }
 
-// Unquote takes the quotes off an ETag, where it has any.
-func Unquote(etag string) string {
-	etag = strings.TrimSpace(etag)
-	if len(etag) >= 2 && etag[0] == '"' && etag[len(etag)-1] == '"' {
-		return etag[1 : len(etag)-1]
-	}
-	return etag
-}
+// Unquote takes the quotes off an ETag, where it has any. S3 does not ask for
+// both.
+func Unquote(etag string) string { return strings.Trim(strings.TrimSpace(etag), `"`) }
 
 // ParseTime reads an HTTP date in any of its three forms, and ISO 8601, in which
 // some SDKs write conditions.

@@ -26,23 +26,24 @@ const (
 
 // ParseRange reads a Range header against size bytes. One that is not
 // well-formed, of another unit, or of several ranges is ignored, as RFC 9110, 14.2
-// allows and S3 does (AWS GetObject: one range per request).
+// allows and S3 does (AWS GetObject: one range per request). So is a suffix of
+// an empty body, as on AWS.
 func ParseRange(header string, size int64) (Range, RangeResult) {
 	unit, spec, _ := strings.Cut(header, "=")
 	first, last, dash := strings.Cut(spec, "-")
-	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
 	from, hasFrom := ParseOffset(first)
 	to, hasTo := ParseOffset(last)
 	switch {
-	case !strings.EqualFold(strings.TrimSpace(unit), "bytes") || !dash,
+	case !strings.EqualFold(unit, "bytes") || !dash,
 		first != "" && !hasFrom, last != "" && !hasTo, first == "" && last == "",
 		hasFrom && hasTo && to < from:
 		return Range{}, Ignored
+	case !hasFrom && to == 0:
+		return Range{}, Outside
+	case !hasFrom && size == 0:
+		return Range{}, Ignored
 	case !hasFrom: // the last so many bytes
 		n := min(to, size)
-		if n == 0 {
-			return Range{}, Outside
-		}
 		return Range{size - n, n}, Satisfiable
 	case from >= size:
 		return Range{}, Outside

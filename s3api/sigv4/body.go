@@ -38,7 +38,8 @@ func (res *Result) Body(body io.Reader) *Body {
 	}
 	br := readers.Get().(*bufio.Reader)
 	br.Reset(body)
-	d := &decoder{br: br, size: res.Size, announced: res.Trailers, hasTrailer: res.Payload != StreamingSigned}
+	d := &decoder{br: br, size: res.Size, announced: res.Trailers, hasTrailer: res.Payload != StreamingSigned,
+		lastLine: res.Payload == StreamingUnsignedTrailer}
 	switch {
 	case res.chunks != nil:
 		d.verify = newChunkVerifier(*res.chunks)

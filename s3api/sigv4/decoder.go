@@ -16,7 +16,8 @@ import (
 const (
 	maxLine      = 4 << 10 // bytes, a chunk header or a trailer with its line end
 	maxTrailers  = 16
-	minChunk     = 8 << 10 // bytes, every signed chunk but the last
+	minChunk     = 8 << 10 // bytes, every chunk but the last
+	maxExcess    = 1 << 20 // bytes read behind the declared length, to find out what is wrong
 	trailerField = "x-amz-trailer-signature"
 )
 
@@ -28,13 +29,14 @@ const (
 //	[name:value\r\n ...  [x-amz-trailer-signature:hex\r\n]]
 //	\r\n
 //
-// Clients differ at the end: some leave the last line end out, some end trailers
-// with \n or with \n\r\n; all of these are taken.
+// Clients differ at the end: some end trailers with \n or with \n\r\n, some that
+// sign leave the last line end out; all of these are taken.
 type decoder struct {
 	br         *bufio.Reader
 	verify     *chunkVerifier // nil where chunks are not signed
 	announced  []string       // trailers that may and must come
 	hasTrailer bool
+	lastLine   bool // the body must end with an empty line
 
 	size     int64 // declared length of all data
 	seen     int64 // sum of the chunk sizes so far
@@ -96,8 +98,8 @@ func (d *decoder) nextChunk() error {
 	case !ok:
 		return errFraming()
 	case size > uint64(d.size-d.seen): // also bounds size to an int64
-		return s3err.Of(s3err.IncompleteBody)
-	case size > 0 && d.verify != nil && d.chunk > 0 && d.last < minChunk:
+		return d.tooLong(size)
+	case size > 0 && d.chunk > 0 && d.last < minChunk:
 		return s3err.Of(s3err.InvalidChunkSizeError).
 			With("Chunk", strconv.Itoa(d.chunk+1)). // AWS names the chunk at which it noticed
 			With("BadChunkSize", strconv.FormatInt(d.last, 10))
@@ -112,6 +114,20 @@ func (d *decoder) nextChunk() error {
 		return nil
 	}
 	return d.end()
+}
+
+// tooLong is the answer to a chunk that does not fit into the declared length:
+// that, or that its framing is wrong.
+func (d *decoder) tooLong(size uint64) error {
+	if size <= maxExcess {
+		if _, err := d.br.Discard(int(size)); err != nil {
+			return cut(err)
+		}
+		if err := d.lineEnd(); err != nil {
+			return cut(err)
+		}
+	}
+	return s3err.Of(s3err.IncompleteBody)
 }
 
 // line reads up to and with the next \n. The result is valid until the next
@@ -153,6 +169,17 @@ func parseChunkHeader(line []byte, signed bool) (size uint64, signature string, 
 
 // endChunk reads the line end after chunk data and checks its signature.
 func (d *decoder) endChunk() error {
+	if err := d.lineEnd(); err != nil {
+		return err
+	}
+	if d.verify != nil {
+		return d.verify.end()
+	}
+	return nil
+}
+
+// lineEnd reads a line end.
+func (d *decoder) lineEnd() error {
 	end, err := d.br.Peek(2)
 	if err != nil {
 		return err
@@ -160,13 +187,8 @@ func (d *decoder) endChunk() error {
 	if end[0] != '\r' || end[1] != '\n' {
 		return errFraming()
 	}
-	if _, err := d.br.Discard(2); err != nil {
-		return err
-	}
-	if d.verify != nil {
-		return d.verify.end()
-	}
-	return nil
+	_, err = d.br.Discard(2)
+	return err
 }
 
 // end handles what follows the header of the final chunk.
@@ -201,8 +223,8 @@ func (d *decoder) end() error {
 // readTrailers reads trailers to the end of the body and checks that they are
 // those announced and, where the mode says so, their signature.
 func (d *decoder) readTrailers() error {
-	malformed := s3err.Of(s3err.MalformedTrailerError)
 	var signature string
+	empty := false // the last line
 	for {
 		line, err := d.line()
 		if errors.Is(err, io.EOF) {
@@ -212,36 +234,55 @@ func (d *decoder) readTrailers() error {
 			return err
 		}
 		text := strings.TrimRight(string(line), "\r\n")
-		if text == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(text, ":")
-		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+		empty = text == "" && len(line) > 0
 		switch {
-		case !ok || signature != "":
-			return malformed
-		case name == trailerField && d.verify != nil:
-			if signature = value; signature == "" {
-				return malformed
-			}
-		case !slices.Contains(d.announced, name) || d.hasTrailerNamed(name):
-			return malformed
+		case empty:
+		case signature != "" || strings.Contains(text, "\r"):
+			return errFraming()
 		default:
-			d.trailers = append(d.trailers, trailer{name, value})
+			if signature, err = d.trailer(text); err != nil {
+				return err
+			}
 		}
+	}
+	if d.lastLine && !empty {
+		return errFraming()
 	}
 	for _, name := range d.announced {
 		if !d.hasTrailerNamed(name) {
-			return malformed
+			return errTrailer()
 		}
 	}
-	if d.verify == nil {
+	switch {
+	case d.verify == nil:
 		return nil
-	}
-	if signature == "" {
-		return malformed
+	case signature == "":
+		return errTrailer()
 	}
 	return d.verify.trailer(d.trailers, signature)
+}
+
+func errTrailer() error { return s3err.Of(s3err.MalformedTrailerError) }
+
+// trailer takes one line of the trailer; it returns the signature where it is
+// that. Behind the last announced trailer only the signature can come.
+func (d *decoder) trailer(line string) (signature string, err error) {
+	name, value, ok := strings.Cut(line, ":")
+	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+	announced := slices.Contains(d.announced, name)
+	switch {
+	case ok && name == trailerField && d.verify != nil:
+		if !isHash(value) {
+			return "", errFraming()
+		}
+		return value, nil
+	case !announced && d.verify != nil && len(d.announced) > 0 && len(d.trailers) == len(d.announced):
+		return "", errFraming()
+	case !ok || !announced || d.hasTrailerNamed(name):
+		return "", errTrailer()
+	}
+	d.trailers = append(d.trailers, trailer{name, value})
+	return "", nil
 }
 
 func (d *decoder) hasTrailerNamed(name string) bool {

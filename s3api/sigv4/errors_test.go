@@ -176,9 +176,14 @@ func TestWrongHeaders(t *testing.T) {
 		{"decoded length negative", func(r *http.Request) {
 			r.Header.Set("X-Amz-Decoded-Content-Length", "-1")
 			resign(exampleSigner, payloadStreaming, exampleTime)(r)
-		}, 400, "InvalidArgument: x-amz-decoded-content-length must be a non-negative integer", nil},
-		{"no trailer announced", func(r *http.Request) {
+		}, 411, "MissingContentLength: You must provide the Content-Length HTTP header.", nil},
+		{"decoded length no number", func(r *http.Request) {
+			r.Header.Set("X-Amz-Decoded-Content-Length", "12x")
+			resign(exampleSigner, payloadStreamingUnsigned, exampleTime)(r)
+		}, 411, "MissingContentLength: You must provide the Content-Length HTTP header.", nil},
+		{"too many trailers announced", func(r *http.Request) {
 			r.Header.Set("X-Amz-Decoded-Content-Length", "1")
+			r.Header.Set("X-Amz-Trailer", strings.Repeat("x-amz-meta-a,", maxTrailers+1))
 			resign(exampleSigner, payloadStreamingUnsigned, exampleTime)(r)
 		}, 400, unsupportedTrl, nil},
 
@@ -294,7 +299,8 @@ func TestWrongAnonymous(t *testing.T) {
 		{"signed chunks", func(r *http.Request) {
 			r.Header.Set("X-Amz-Content-Sha256", payloadStreaming)
 			r.Header.Set("X-Amz-Decoded-Content-Length", "1")
-		}, 403, "AccessDenied: Access Denied", nil},
+		}, 400, "InvalidRequest: Anonymous requests don't support this x-amz-content-sha256 value. " +
+			"Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.", nil},
 		{"payload hash that is none", set("X-Amz-Content-Sha256", "x"), 400, badPayload, nil},
 		{"bad escape", query("", "a=%2"), 400, "InvalidURI: Couldn't parse the specified URI.", nil},
 	} {

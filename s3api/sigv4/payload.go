@@ -75,15 +75,12 @@ func (res *Result) readSize(r *http.Request) error {
 	}
 	if res.Kind == Anonymous && res.Payload != StreamingUnsignedTrailer {
 		// There is no key that could have signed the chunks.
-		return s3err.Of(s3err.AccessDenied)
+		return s3err.New(s3err.InvalidRequest, "Anonymous requests don't support this x-amz-content-sha256 value. "+
+			"Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	}
-	length := r.Header.Get("X-Amz-Decoded-Content-Length")
-	if length == "" {
+	size, err := strconv.ParseUint(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 63)
+	if err != nil { // missing, or no number
 		return s3err.Of(s3err.MissingContentLength)
-	}
-	size, err := strconv.ParseUint(length, 10, 63)
-	if err != nil {
-		return s3err.Argument("x-amz-decoded-content-length must be a non-negative integer", "x-amz-decoded-content-length", length)
 	}
 	res.Size = int64(size)
 	if res.Payload == StreamingSigned {
@@ -96,7 +93,7 @@ func (res *Result) readSize(r *http.Request) error {
 			}
 		}
 	}
-	if len(res.Trailers) == 0 || len(res.Trailers) > maxTrailers {
+	if len(res.Trailers) > maxTrailers {
 		return s3err.New(s3err.InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
 	}
 	return nil
