@@ -58,8 +58,15 @@ Implemented: %d of %d.
 - ` + "`encoding-type=url`" + ` writes a space as ` + "`%%20`" + `, which every decoder reads, where AWS writes ` + "`+`" + `.
 - Long copies and completions keep their connection awake with white space, and may report an error within a 200, as on AWS.
 - Versioning as on AWS, without MFA delete. Writes to a suspended bucket do not name the null version that they make; reads do.
-- Server-side encryption, object lock and grants to others are refused, not ignored. Canned ACLs and storage classes are
-  accepted; objects are private and stored alike.
+- Object lock as on AWS: GOVERNANCE and COMPLIANCE retentions, legal holds, default retention; also for a bucket that exists,
+  once its versioning is enabled. A COMPLIANCE version is removed by nobody, root included. ` + "`x-amz-bypass-governance-retention`" + ` is
+  let pass for a bucket without object lock, where it changes nothing and AWS refuses it. A default retention asks for no digest of the body.
+- Tags as on AWS: 10 for an object or version, 50 for a bucket. An object's come in the order of their keys, a bucket's as they were set.
+- GetObjectAttributes shows the parts of every assembled object with their checksums; AWS leaves them out where the checksum
+  is of the full object.
+- An ACL can be set where it says what holds anyway: full control for the owner, nothing for others.
+- Server-side encryption and grants to others are refused, not ignored. A canned ACL that comes with a new bucket or object is
+  checked and not applied, and storage classes are accepted: objects are private and stored alike.
 - An upload whose length is not announced, in HTTP chunks, is taken; AWS refuses it.
 - A full disk is ` + "`507 InsufficientStorage`" + `.
 

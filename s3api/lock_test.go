@@ -403,7 +403,7 @@ func TestDeleteLocked(t *testing.T) {
 
 // TestLockPermissions: what reads, sets and ends a lock is asked for by name.
 //
-// Covers: PutObject, GetObject, PutObjectRetention, DeleteObject, DeleteObjects, CreateBucket.
+// Covers: PutObject, CopyObject, GetObject, GetObjectAttributes, PutObjectRetention, DeleteObject, DeleteObjects, CreateBucket.
 func TestLockPermissions(t *testing.T) {
 	t.Parallel()
 	var denied []string
@@ -433,6 +433,9 @@ func TestLockPermissions(t *testing.T) {
 		{"s3:BypassGovernanceRetention", "", "DELETE", "/bkt/key?versionId=" + version, "", bypass, "true"},
 		{"s3:PutBucketObjectLockConfiguration", "", "PUT", "/new", "", "x-amz-bucket-object-lock-enabled", "true"},
 		{"s3:PutBucketVersioning", "", "PUT", "/new", "", "x-amz-bucket-object-lock-enabled", "true"},
+		{"s3:GetObjectTagging", "", "PUT", "/bkt/copy", "", "x-amz-copy-source", "/bkt/key"},
+		{"s3:GetObjectVersionTagging", "", "PUT", "/bkt/copy", "", "x-amz-copy-source", "/bkt/key?versionId=" + version},
+		{"s3:PutObjectTagging", "", "PUT", "/bkt/copy", "", "x-amz-copy-source", "/bkt/key"},
 		{"s3:GetObject", "", "GET", "/bkt/key?attributes", "", "x-amz-object-attributes", "ETag"},
 	} {
 		var headers []string

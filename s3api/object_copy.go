@@ -144,7 +144,10 @@ func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error)
 	obj := reader.Object()
 	plan.attributes = plan.merge(attributes, &obj)
 	plan.restore = src.versionID != "" && obj.VersionID != ""
-	if err := plan.check(r, &obj); err != nil {
+	if err = plan.check(r, &obj); err == nil && !plan.replaceTags {
+		err = h.authorizeTagCopy(ctx, r, src, &obj)
+	}
+	if err != nil {
 		_ = reader.Close() // the answer is settled
 		return nil, err
 	}
@@ -155,6 +158,22 @@ func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error)
 		}
 		return resp, err
 	}), nil
+}
+
+// authorizeTagCopy asks for what copying the tags of a source needs besides.
+// Source: AWS CopyObject, permissions.
+func (h *handler) authorizeTagCopy(ctx context.Context, r *Request, src copySource, obj *meta.Object) error {
+	if len(obj.Tags) == 0 {
+		return nil
+	}
+	read := Access{Permission: "s3:GetObjectTagging", Bucket: src.bucket, Key: src.key, VersionID: src.versionID}
+	if src.versionID != "" {
+		read.Permission = "s3:GetObjectVersionTagging"
+	}
+	if err := h.authorize(ctx, r, read); err != nil {
+		return err
+	}
+	return h.authorize(ctx, r, Access{Permission: "s3:PutObjectTagging", Bucket: r.Bucket, Key: r.Key})
 }
 
 // copyPlan is what a CopyObject is to do.
