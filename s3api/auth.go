@@ -53,7 +53,15 @@ func (h *handler) authenticate(ctx context.Context, req *Request) error {
 	if res.Kind == sigv4.Anonymous {
 		return nil
 	}
-	c, err := h.cfg.Credentials(ctx, res.AccessKey)
+	if err := h.identify(ctx, req); err != nil {
+		return err
+	}
+	return h.hoist(req)
+}
+
+// identify finds out whose the access key is that a signature was made with.
+func (h *handler) identify(ctx context.Context, req *Request) error {
+	c, err := h.cfg.Credentials(ctx, req.auth.AccessKey)
 	if errors.Is(err, ErrNoSuchAccessKey) {
 		return s3err.Of(s3err.InvalidAccessKeyID)
 	}
@@ -61,8 +69,8 @@ func (h *handler) authenticate(ctx context.Context, req *Request) error {
 		return err
 	}
 	req.Identity = c.Identity
-	req.Identity.AccessKey = res.AccessKey
-	return h.hoist(req)
+	req.Identity.AccessKey = req.auth.AccessKey
+	return nil
 }
 
 // verify checks the signature of a request.

@@ -46,17 +46,14 @@ func (h *handler) verifyV2(ctx context.Context, r *Request) (*sigv4.Result, erro
 	if name := h.unsignedV2(r); name != "" {
 		return nil, s3err.New(s3err.AccessDenied, "There were query parameters present in the request which were not signed").With("Parameter", name)
 	}
-	c, err := h.cfg.Credentials(ctx, accessKey)
-	if errors.Is(err, ErrNoSuchAccessKey) {
-		return nil, s3err.Of(s3err.InvalidAccessKeyID).With("AWSAccessKeyId", accessKey)
-	}
+	secret, err := h.secretV2(ctx, accessKey)
 	if err != nil {
 		return nil, err
 	}
 	if r.has("X-Amz-Security-Token") || r.query.Has("x-amz-security-token") {
 		return nil, s3err.Of(s3err.InvalidToken) // there are no temporary credentials
 	}
-	if !r.matchV2(c.Secret) {
+	if !r.matchV2(secret) {
 		return nil, s3err.Of(s3err.SignatureDoesNotMatch).
 			With("AWSAccessKeyId", accessKey).
 			With("SignatureProvided", r.param("Signature"))
@@ -67,6 +64,22 @@ func (h *handler) verifyV2(ctx context.Context, r *Request) (*sigv4.Result, erro
 	}
 	res.Kind, res.AccessKey, res.Expires = sigv4.Presigned, accessKey, end
 	return res, nil
+}
+
+// secretV2 looks up the secret of an access key.
+func (h *handler) secretV2(ctx context.Context, accessKey string) (string, error) {
+	c, err := h.cfg.Credentials(ctx, accessKey)
+	if errors.Is(err, ErrNoSuchAccessKey) {
+		return "", s3err.Of(s3err.InvalidAccessKeyID).With("AWSAccessKeyId", accessKey)
+	}
+	return c.Secret, err
+}
+
+// macV2 is the signature of a string in version 2.
+func macV2(secret, stringToSign string) []byte {
+	mac := hmac.New(sha1.New, []byte(secret))
+	mac.Write([]byte(stringToSign))
+	return mac.Sum(nil)
 }
 
 // matchV2 compares the signature with those that the secret makes. A bucket's
@@ -82,9 +95,7 @@ func (r *Request) matchV2(secret string) bool {
 	}
 	match := false
 	for _, resource := range resources {
-		mac := hmac.New(sha1.New, []byte(secret))
-		mac.Write([]byte(r.stringToSignV2(resource)))
-		match = hmac.Equal(mac.Sum(nil), given) || match
+		match = hmac.Equal(macV2(secret, r.stringToSignV2(resource)), given) || match
 	}
 	return match
 }

@@ -159,7 +159,8 @@ func TestMatch(t *testing.T) {
 		{get, scopeBucket, "acl&policy", nil, s3err.InvalidArgument},
 		{head, scopeBucket, "acl", nil, s3err.MethodNotAllowed},
 		{post, scopeBucket, "delete", nil, "DeleteObjects"},
-		{post, scopeBucket, "", nil, s3err.MethodNotAllowed},
+		{post, scopeBucket, "", nil, "PostObject"}, // which says that it wants a form
+		{post, scopeBucket, "acl", nil, s3err.MethodNotAllowed},
 		{post, scopeBucket, "", http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, "PostObject"},
 		{get, scopeBucket, "delete", nil, s3err.MethodNotAllowed},
 		{put, scopeObject, "", nil, "PutObject"},

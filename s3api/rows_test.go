@@ -59,7 +59,7 @@ func TestAnonymousIsDeniedEverything(t *testing.T) {
 // to their handlers as they come.
 func TestWhoAuthenticatesAlone(t *testing.T) {
 	t.Parallel()
-	want := map[string]authKind{"PreflightBucket": authNobody, "PreflightObject": authNobody}
+	want := map[string]authKind{"PreflightBucket": authNobody, "PreflightObject": authNobody, "PostObject": authForm}
 	for _, op := range operations() {
 		if op.auth != want[op.name] {
 			t.Errorf("%s: authentication is %d, want %d", op.name, op.auth, want[op.name])

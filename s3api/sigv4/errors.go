@@ -23,6 +23,9 @@ type dialect struct {
 }
 
 func dialectOf(k Kind) dialect {
+	if k == Form {
+		return dialect{code: s3err.InvalidArgument}
+	}
 	if k == Presigned {
 		return dialect{
 			code:   s3err.AuthorizationQueryParametersError,

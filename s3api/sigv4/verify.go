@@ -26,6 +26,7 @@ const (
 	Anonymous Kind = iota // no credentials at all
 	Header                // Authorization header
 	Presigned             // X-Amz-Signature in the query
+	Form                  // the signed policy of an upload form
 )
 
 // PayloadMode says how the body is covered, from x-amz-content-sha256.
