@@ -50,6 +50,10 @@ Implemented: %d of %d.
   percent-decoded, byte for byte: ` + "`a//b`, `../x` and `.`" + ` are keys, ` + "`+`" + ` is a plus. Keys are UTF-8 of at most 1,024 bytes.
 - Signature Version 4 in header or query, with hashed, unsigned and chunked payloads and trailers. Presigned URLs of
   Version 2 are taken as well, because the aws CLI and boto3 still make them for us-east-1; requests signed so are not.
+- Upload forms of browsers (POST) with policies signed in Version 4 or 2. The file is streamed; the fields before it take up to 20 KB.
+  Every field must be covered by a condition, but for those that sign, ` + "`x-ignore-*`" + ` and checksums. A second file is refused, not
+  ignored; what else follows the file is ignored.
+- CORS rules answer preflights, and pages of the origins that they allow read every answer, errors too.
 - Checksums CRC32, CRC32C, CRC64NVME, SHA1 and SHA256, and Content-MD5, are verified before anything is stored. Without
   one, CRC64NVME is computed and kept, as on AWS.
 - Conditional writes: ` + "`If-None-Match: *` and `If-Match`" + ` with one ETag, on PutObject, CopyObject and CompleteMultipartUpload.
