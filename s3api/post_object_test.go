@@ -401,7 +401,7 @@ func TestPostObjectSignatures(t *testing.T) {
 		{false, set("x-amz-signature", strings.Repeat("0", 64)), 403, "SignatureDoesNotMatch", mismatch, []string{"AWSAccessKeyId", rootKey, "SignatureProvided", strings.Repeat("0", 64)}},
 		{false, set("policy", "e30="), 403, "SignatureDoesNotMatch", mismatch, []string{"StringToSign", "e30=", "StringToSignBytes", "65 33 30 3d"}},
 		{false, set("x-amz-algorithm", "AWS4-HMAC-SHA512"), 400, "InvalidArgument", "Only AWS4-HMAC-SHA256 is supported", nil},
-		{false, set("x-amz-credential", "AKIDNONE/20200101/" + region + "/s3/aws4_request"), 400, "InvalidArgument", "", nil},
+		{false, set("x-amz-credential", "AKIDNONE/20200101/"+region+"/s3/aws4_request"), 400, "InvalidArgument", "", nil},
 		{false, set("x-amz-date", "today"), 400, "InvalidArgument", "X-Amz-Date must be formated via ISO8601 Long format", nil},
 		{false, set("x-amz-security-token", "tok"), 400, "InvalidToken", "", nil},
 		{false, set("signature", "x"), 400, "InvalidArgument", "", nil},
