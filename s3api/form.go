@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -53,7 +54,7 @@ func (r *Request) readForm() (*form, error) {
 	left := maxFormFields
 	for {
 		part, err := f.parts.NextRawPart()
-		if err == io.EOF { // the last boundary; an end without one comes wrapped
+		if errors.Is(err, io.EOF) && errors.Unwrap(err) == nil { // the last boundary; an end without one comes wrapped
 			return nil, errFileCount(0)
 		}
 		if err != nil {

@@ -10,23 +10,34 @@ import (
 
 // putObject serves PutObject.
 func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) {
-	attributes, err := h.attributes(ctx, r)
+	obj, err := h.storeObject(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	return writtenResponse(&obj), nil
+}
+
+// storeObject stores the body of a request under its key, with all that its
+// headers say of it.
+func (h *handler) storeObject(ctx context.Context, r *Request) (meta.Object, error) {
+	var none meta.Object
+	attributes, err := h.attributes(ctx, r)
+	if err != nil {
+		return none, err
 	}
 	condition, err := r.writePrecondition()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	spec, err := checksum.ParseHeader(r.http.Header)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if err := checkLockDigest(attributes.Lock, spec); err != nil {
-		return nil, err
+		return none, err
 	}
 	if err := r.checkLength(); err != nil {
-		return nil, err
+		return none, err
 	}
 	p := r.openPayload(spec, checksum.None, meta.MaxPutSize)
 	defer p.Close()
@@ -34,14 +45,16 @@ func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) 
 		Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID, Size: r.auth.Size,
 		Attributes: attributes, Precondition: condition,
 	}, p)
-	if err != nil {
-		return nil, conflict(err, condition)
-	}
+	return obj, conflict(err, condition)
+}
+
+// writtenResponse says in headers what was stored.
+func writtenResponse(obj *meta.Object) *Response {
 	resp := new(Response)
 	resp.set("ETag", quoted(obj.ETag))
 	resp.setChecksum(obj.Checksum)
-	resp.setWritten(&obj)
-	return resp, nil
+	resp.setWritten(obj)
+	return resp
 }
 
 // setChecksum sends a checksum in the header of its algorithm, with its type.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tdkvs/master/meta"
 	"tdkvs/s3api/postpolicy"
 	"tdkvs/s3api/s3err"
 )
@@ -44,12 +45,12 @@ func (h *handler) postObject(ctx context.Context, r *Request) (*Response, error)
 	sent := r.http
 	r.http = sent.WithContext(ctx)
 	r.http.Header, r.http.Body, r.http.ContentLength = header, newFormFile(f, policy), -1
-	stored, err := h.putObject(ctx, r)
+	obj, err := h.storeObject(ctx, r)
 	r.http = sent
 	if err != nil {
 		return nil, err
 	}
-	return formAnswer(r, f, stored, location), nil
+	return formAnswer(f, &obj, location), nil
 }
 
 // takeKey finds out which key a form writes.
@@ -158,10 +159,10 @@ func taggingHeader(doc string) (string, error) {
 	return query.Encode(), nil
 }
 
-// formAnswer turns the answer of PutObject into the one that the form asks for.
-func formAnswer(r *Request, f *form, stored *Response, location string) *Response {
-	etag := stored.header["ETag"][0]
-	if target, ok := f.redirect(r.Bucket, r.Key, etag); ok {
+// formAnswer is the answer of PutObject in the shape that the form asks for.
+func formAnswer(f *form, obj *meta.Object, location string) *Response {
+	stored := writtenResponse(obj)
+	if target, ok := f.redirect(obj); ok {
 		stored.status = http.StatusSeeOther
 		stored.set("Location", target)
 		return stored
@@ -175,9 +176,9 @@ func formAnswer(r *Request, f *form, stored *Response, location string) *Respons
 		doc := &document{b: []byte(xmlHeader)}
 		doc.open("PostResponse") // without a namespace, as on AWS
 		doc.text("Location", location)
-		doc.text("Bucket", r.Bucket)
-		doc.text("Key", r.Key)
-		doc.etag(strings.Trim(etag, `"`))
+		doc.text("Bucket", obj.Bucket)
+		doc.text("Key", obj.Key)
+		doc.etag(obj.ETag)
 		doc.close("PostResponse")
 		stored.doc = doc
 	}
@@ -186,7 +187,7 @@ func formAnswer(r *Request, f *form, stored *Response, location string) *Respons
 
 // redirect returns where the browser is to go, with what was stored in the
 // query. What is no absolute URL of the web counts as none, as on AWS.
-func (f *form) redirect(bucket, key, etag string) (string, bool) {
+func (f *form) redirect(obj *meta.Object) (string, bool) {
 	name := "success_action_redirect"
 	if !f.has(name) {
 		name = "redirect"
@@ -201,7 +202,7 @@ func (f *form) redirect(bucket, key, etag string) (string, bool) {
 	if strings.Contains(target, "?") {
 		separator = "&"
 	}
-	target += separator + "bucket=" + url.QueryEscape(bucket) + "&key=" + url.QueryEscape(key) + "&etag=" + url.QueryEscape(etag)
+	target += separator + "bucket=" + url.QueryEscape(obj.Bucket) + "&key=" + url.QueryEscape(obj.Key) + "&etag=" + url.QueryEscape(quoted(obj.ETag))
 	if hasFragment {
 		target += "#" + fragment
 	}
