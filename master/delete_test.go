@@ -1,7 +1,10 @@
 package master_test
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +137,146 @@ func TestDeleteFailsInTheMiddle(t *testing.T) {
 	s.db.fail(&s.db.before, 1, metadb.ErrNoSpace)
 	_, err = s.DeleteObjects(bg, bucket, items)
 	wantKind(t, err, meta.KindNoSpace)
+}
+
+// Many versions of one key go in one request, in whatever order.
+func TestDeleteManyVersions(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]func(ids []string){
+		"newest first": slices.Reverse[[]string],
+		"oldest first": func([]string) {},
+		"in any order": func(ids []string) {
+			r := rand.New(rand.NewPCG(1, 2))
+			r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			s.put("k", "null")
+			s.versioning(meta.VersioningEnabled)
+			ids := []string{"null"}
+			for i := range 300 {
+				if i%40 == 13 {
+					ids = append(ids, s.assemble("k", []string{"a", "b"}).VersionID)
+				} else {
+					ids = append(ids, s.put("k", "xy").VersionID)
+				}
+			}
+			keep := ids[150]
+			ids = slices.Delete(ids, 150, 151)
+			order(ids)
+			before := s.db.updates.Load()
+			s.removeVersions("k", append(ids, ids[:10]...)...)
+			if n := s.db.updates.Load() - before; n > 10 {
+				t.Errorf("%d commits for %d versions", n, len(ids))
+			}
+			s.wantVersion("k", keep, "xy")
+			s.wantBody("k", "xy")
+			s.wantUsage(meta.Usage{Objects: 1, Bytes: 2})
+		})
+	}
+}
+
+// The longest records, and the most rows for each delete: a request is cut into
+// transactions that hold them.
+func TestDeleteVersionsThatFillTransactions(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.versioning(meta.VersioningSuspended)
+	const keys = 60
+	long := map[string]string{"x": strings.Repeat("y", meta.MaxRecordPayload-1500)}
+	put := func(key string) {
+		t.Helper()
+		_, err := s.PutObject(bg, meta.PutRequest{Bucket: bucket, Key: key, Size: 1, Attributes: meta.Attributes{UserMeta: long}}, newPayload("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	for i := range keys {
+		names = append(names, fmt.Sprint(strings.Repeat("\x00", 1000), i))
+		s.assemble(names[i], []string{"null"})
+	}
+	s.versioning(meta.VersioningEnabled)
+	for _, k := range names {
+		put(k)
+		put(k)
+	}
+	s.versioning(meta.VersioningSuspended)
+	s.remove(names...) // moves a long record, removes an assembled null version, writes a marker
+	s.wantUsage(meta.Usage{DeleteMarkers: keys, Noncurrent: 2 * keys, NoncurrentBytes: 2 * keys})
+	s.versioning(meta.VersioningEnabled)
+	s.remove(names...)
+	var items []meta.DeleteItem
+	for _, k := range names {
+		items = append(items, meta.DeleteItem{Key: k, VersionID: "null"})
+	}
+	results, err := s.DeleteObjects(bg, bucket, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		if r.Err != nil || !r.DeleteMarker {
+			t.Fatalf("item %d: %+v", i, r)
+		}
+	}
+	for range 3 { // the markers, then each long version: another is promoted
+		items = items[:0]
+		for _, k := range names {
+			_, err := s.Object(bg, bucket, k, "")
+			var e *meta.Error
+			switch {
+			case err == nil:
+				o, _ := s.Object(bg, bucket, k, "")
+				items = append(items, meta.DeleteItem{Key: k, VersionID: o.VersionID})
+			case errors.As(err, &e) && e.Marker != nil:
+				items = append(items, meta.DeleteItem{Key: k, VersionID: e.Marker.VersionID})
+			default:
+				t.Fatal(err)
+			}
+		}
+		if results, err = s.DeleteObjects(bg, bucket, items); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if r.Err != nil {
+				t.Fatalf("item %d: %+v", i, r)
+			}
+		}
+	}
+	s.wantUsage(meta.Usage{})
+}
+
+// Conditions of a delete are those of the version it names, otherwise of the
+// live current one.
+func TestDeleteVersionConditions(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.versioning(meta.VersioningEnabled)
+	one := s.put("k", "one").VersionID
+	s.put("k", "two")
+	marker := s.tryRemove("marked")[0].VersionID
+	match := func(body string) meta.Precondition { return meta.Precondition{IfMatch: etag(body)} }
+	for i, c := range []struct {
+		item meta.DeleteItem
+		want meta.Kind
+	}{
+		{meta.DeleteItem{Key: "k", VersionID: one, Precondition: match("two")}, meta.KindPreconditionFailed},
+		{meta.DeleteItem{Key: "k", Precondition: match("one")}, meta.KindPreconditionFailed},
+		{meta.DeleteItem{Key: "marked", Precondition: match("x")}, meta.KindNoSuchKey},
+		{meta.DeleteItem{Key: "marked", VersionID: marker, Precondition: meta.Precondition{IfMatch: "*"}}, meta.KindNoSuchKey},
+		{meta.DeleteItem{Key: "k", VersionID: versionID(1), Precondition: meta.Precondition{IfMatch: "*"}}, meta.KindNoSuchKey},
+		{meta.DeleteItem{Key: "k", VersionID: one, Precondition: match("one")}, 0},
+		{meta.DeleteItem{Key: "k", Precondition: match("two")}, 0},
+	} {
+		results, err := s.DeleteObjects(bg, bucket, []meta.DeleteItem{c.item})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := results[0].Err; (got != nil) != (c.want != 0) || (got != nil && meta.KindOf(got) != c.want) {
+			t.Errorf("case %d: %v, want %v", i, got, c.want)
+		}
+	}
+	s.wantUsage(meta.Usage{Noncurrent: 1, NoncurrentBytes: 3, DeleteMarkers: 2})
 }
