@@ -1,0 +1,644 @@
+package master_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tdkvs/master/meta"
+)
+
+var modelSeed = flag.Uint64("model.seed", 0, "run the model test of versions with this seed alone")
+
+// modelBucket is a bucket the plain way: every key with all its versions, newest
+// first.
+type modelBucket struct {
+	versioning meta.Versioning
+	lock       meta.BucketLock
+	keys       map[string][]*modelVersion
+}
+
+type modelVersion struct {
+	id   string // empty: the null version
+	body string
+	obj  meta.Object // as the engine returned it; for a marker, nothing but its time
+}
+
+func (v *modelVersion) marker() bool { return v.obj.DeleteMarker }
+
+// shown is the id that callers see.
+func (m *modelBucket) shown(v *modelVersion) string {
+	if v.id == "" && m.versioning != "" {
+		return "null"
+	}
+	return v.id
+}
+
+func (m *modelBucket) find(key, id string) *modelVersion {
+	for _, v := range m.keys[key] {
+		if id == "" || v.id == id || (id == "null" && v.id == "") {
+			return v
+		}
+	}
+	return nil
+}
+
+func (m *modelBucket) live(key string) *modelVersion {
+	if v := m.find(key, ""); v != nil && !v.marker() {
+		return v
+	}
+	return nil
+}
+
+func (m *modelBucket) take(key string, gone *modelVersion) {
+	m.keys[key] = slices.DeleteFunc(m.keys[key], func(v *modelVersion) bool { return v == gone })
+	if len(m.keys[key]) == 0 {
+		delete(m.keys, key)
+	}
+}
+
+// put adds the next version; one without an id takes the place of the null
+// version.
+func (m *modelBucket) put(key string, next *modelVersion) {
+	if m.versioning != meta.VersioningEnabled {
+		if null := m.find(key, "null"); null != nil {
+			m.take(key, null)
+		}
+	}
+	m.keys[key] = append([]*modelVersion{next}, m.keys[key]...)
+}
+
+func (m *modelBucket) usage() (u meta.Usage) {
+	for _, versions := range m.keys {
+		for i, v := range versions {
+			switch size := int64(len(v.body)); {
+			case v.marker():
+				u.DeleteMarkers++
+			case i == 0:
+				u.Objects++
+				u.Bytes += size
+			default:
+				u.Noncurrent++
+				u.NoncurrentBytes += size
+			}
+		}
+	}
+	return u
+}
+
+// holds says whether a version may not be deleted.
+func (v *modelVersion) holds(now time.Time, bypass bool) bool {
+	r := v.obj.Lock.Retention
+	if v.obj.Lock.LegalHold == meta.LegalHoldOn {
+		return true
+	}
+	return r.Mode != "" && r.Until.After(now) && (r.Mode == meta.Compliance || !bypass)
+}
+
+// modelRun drives an engine and the model side by side.
+type modelRun struct {
+	*store
+	m       *modelBucket
+	r       *rand.Rand
+	keys    []string
+	ids     map[string]bool // version ids ever seen
+	reopen  func()
+	history []string // what was done, for a failure
+}
+
+func (x *modelRun) failf(format string, args ...any) {
+	x.t.Helper()
+	x.t.Fatalf("%s\nafter:\n%s", fmt.Sprintf(format, args...), strings.Join(x.history[max(0, len(x.history)-30):], "\n"))
+}
+
+func (x *modelRun) note(format string, args ...any) {
+	x.history = append(x.history, fmt.Sprintf(format, args...))
+}
+
+func (x *modelRun) chance(percent int) bool { return x.r.IntN(100) < percent }
+
+func (x *modelRun) key() string { return x.keys[x.r.IntN(len(x.keys))] }
+
+// versionOf is an id to ask for: mostly of a version that is there.
+func (x *modelRun) versionOf(key string) string {
+	versions := x.m.keys[key]
+	switch {
+	case x.chance(10):
+		return "null"
+	case x.chance(10) && len(x.ids) > 0:
+		return slices.Sorted(maps.Keys(x.ids))[x.r.IntN(len(x.ids))]
+	case len(versions) == 0:
+		return versionID(x.r.Uint64())
+	}
+	if id := x.m.shown(versions[x.r.IntN(len(versions))]); id != "" {
+		return id
+	}
+	return "null"
+}
+
+// want compares an error with the kind expected; 0: none. It reports whether the
+// operation succeeded.
+func (x *modelRun) want(err error, kind meta.Kind) bool {
+	x.t.Helper()
+	if (err == nil) != (kind == 0) || (err != nil && meta.KindOf(err) != kind) {
+		x.failf("error is %v, want %v", err, kind)
+	}
+	return err == nil
+}
+
+func (x *modelRun) condition(key string) meta.Precondition {
+	switch live := x.m.live(key); {
+	case x.chance(90):
+		return meta.Precondition{}
+	case x.chance(30) || live == nil:
+		return meta.Precondition{IfNoneMatch: "*"}
+	case x.chance(50):
+		return meta.Precondition{IfMatch: live.obj.ETag}
+	}
+	return meta.Precondition{IfMatch: etag("something else")}
+}
+
+// refused is what a condition on a version (nil: none) comes to.
+func refused(p meta.Precondition, v *modelVersion) meta.Kind {
+	switch {
+	case p.IfNoneMatch == "*" && v != nil:
+		return meta.KindPreconditionFailed
+	case p.IfMatch != "" && v == nil:
+		return meta.KindNoSuchKey
+	case p.IfMatch != "" && p.IfMatch != v.obj.ETag:
+		return meta.KindPreconditionFailed
+	}
+	return 0
+}
+
+func (x *modelRun) attributes() meta.Attributes {
+	a := meta.Attributes{UserMeta: map[string]string{"n": fmt.Sprint(x.r.IntN(100))}}
+	if x.chance(30) {
+		a.Tags = map[string]string{"t": fmt.Sprint(x.r.IntN(10))}
+	}
+	if x.chance(15) {
+		a.Lock.Retention = x.retention()
+	}
+	if x.chance(5) {
+		a.Lock.LegalHold = meta.LegalHoldOn
+	}
+	return a
+}
+
+func (x *modelRun) retention() meta.Retention {
+	mode := meta.Governance
+	if x.chance(30) {
+		mode = meta.Compliance
+	}
+	return x.within(mode, time.Duration(x.r.IntN(72)-6)*time.Hour)
+}
+
+// stored enters a version that the engine says it has stored.
+func (x *modelRun) stored(key, body string, asked meta.Attributes, o meta.Object) {
+	x.t.Helper()
+	v := &modelVersion{body: body, obj: o}
+	switch x.m.versioning {
+	case meta.VersioningEnabled:
+		v.id = o.VersionID
+		x.freshID(v.id)
+	case meta.VersioningSuspended:
+		if o.VersionID != "null" {
+			x.failf("stored as %q while suspended", o.VersionID)
+		}
+	default:
+		if o.VersionID != "" {
+			x.failf("stored as %q in an unversioned bucket", o.VersionID)
+		}
+	}
+	lock := asked.Lock
+	if lock.Retention == (meta.Retention{}) && x.m.lock.Mode != "" {
+		lock.Retention = meta.Retention{Mode: x.m.lock.Mode, Until: o.Modified.AddDate(x.m.lock.Years, 0, x.m.lock.Days)}
+	}
+	if last := x.m.find(key, ""); last != nil && !o.Modified.After(last.obj.Modified) {
+		x.failf("modified %v is not after %v", o.Modified, last.obj.Modified)
+	}
+	if o.Lock != lock || o.Size != int64(len(body)) || !maps.Equal(o.Tags, asked.Tags) || !maps.Equal(o.UserMeta, asked.UserMeta) {
+		x.failf("stored %+v, want lock %+v and %+v", o, lock, asked)
+	}
+	x.m.put(key, v)
+}
+
+func (x *modelRun) freshID(id string) {
+	x.t.Helper()
+	if len(id) != 32 || x.ids[id] {
+		x.failf("version id %q is no fresh one", id)
+	}
+	x.ids[id] = true
+}
+
+// mayLock is the refusal of a lock that the bucket can not hold.
+func (x *modelRun) mayLock(l meta.Lock) meta.Kind {
+	if l != (meta.Lock{}) && !x.m.lock.Enabled {
+		return meta.KindNoObjectLock
+	}
+	return 0
+}
+
+func (x *modelRun) put() {
+	key, a := x.key(), x.attributes()
+	body, p := strings.Repeat("b", x.r.IntN(40)), x.condition(key)
+	x.note("put %q %+v %+v", key, a, p)
+	kind := x.mayLock(a.Lock)
+	if kind == 0 {
+		kind = refused(p, x.m.live(key))
+	}
+	o, err := x.PutObject(bg, meta.PutRequest{
+		Bucket: bucket, Key: key, Size: int64(len(body)), Attributes: a, Precondition: p,
+	}, newPayload(body))
+	if x.want(err, kind) {
+		x.stored(key, body, a, o)
+	}
+}
+
+func (x *modelRun) copyObject() {
+	from, to := x.key(), x.key()
+	id := x.versionOf(from)
+	x.note("copy %q %q to %q", from, id, to)
+	v := x.m.find(from, id)
+	r, err := x.OpenObject(bg, bucket, from, id)
+	if !x.want(err, x.readKind(v, id)) {
+		return
+	}
+	defer r.Close() //nolint:errcheck // only releases
+	a := r.Object().Attributes
+	a.Lock = meta.Lock{}
+	body, err := readAll(r)
+	if err != nil || body != v.body {
+		x.failf("copied %q, %v, want %q", body, err, v.body)
+	}
+	o, err := x.PutObject(bg, meta.PutRequest{Bucket: bucket, Key: to, Size: int64(len(body)), Attributes: a}, newPayload(body))
+	if x.want(err, 0) {
+		x.stored(to, body, a, o)
+	}
+}
+
+func (x *modelRun) upload() {
+	key, a := x.key(), x.attributes()
+	x.note("upload %q %+v", key, a)
+	up, err := x.CreateUpload(bg, meta.Upload{Bucket: bucket, Key: key, Attributes: a})
+	if !x.want(err, x.mayLock(a.Lock)) {
+		return
+	}
+	body := ""
+	for n := range 1 + x.r.IntN(3) {
+		part := strings.Repeat(fmt.Sprint(n), 1+x.r.IntN(9))
+		body += part
+		x.putPart(up, n+1, part)
+	}
+	if x.chance(20) {
+		x.want(x.AbortUpload(bg, bucket, key, up.UploadID), 0)
+		return
+	}
+	req := x.chosen(up)
+	req.Precondition = x.condition(key)
+	o, err := x.CompleteUpload(bg, req)
+	if !x.want(err, refused(req.Precondition, x.m.live(key))) {
+		return
+	}
+	x.stored(key, body, a, o)
+	again, err := x.CompletedUpload(bg, bucket, key, up.UploadID)
+	if err != nil || again.VersionID != o.VersionID {
+		x.failf("the completed upload is remembered as %+v, %v", again, err)
+	}
+}
+
+// remove deletes a few keys and versions in one request.
+func (x *modelRun) remove() {
+	var items []meta.DeleteItem
+	for range 1 + x.r.IntN(4) {
+		item := meta.DeleteItem{Key: x.key(), BypassGovernance: x.chance(40)}
+		if x.chance(70) {
+			item.VersionID = x.versionOf(item.Key)
+		}
+		item.Precondition = x.condition(item.Key)
+		item.IfNoneMatch = ""
+		items = append(items, item)
+	}
+	x.note("delete %+v", items)
+	results, err := x.DeleteObjects(bg, bucket, items)
+	x.want(err, 0)
+	for i, item := range items {
+		x.removed(item, results[i])
+	}
+}
+
+func (x *modelRun) removed(item meta.DeleteItem, got meta.DeleteResult) {
+	x.t.Helper()
+	v := x.m.find(item.Key, item.VersionID)
+	seen := v
+	if v != nil && v.marker() {
+		seen = nil
+	}
+	if kind := refused(item.Precondition, seen); kind != 0 {
+		x.want(got.Err, kind)
+		return
+	}
+	switch {
+	case item.VersionID == "" && x.m.versioning == meta.Unversioned:
+		x.want(got.Err, 0)
+		if got.VersionID != "" || got.DeleteMarker {
+			x.failf("deleted %+v: %+v", item, got)
+		}
+		if v != nil {
+			x.m.take(item.Key, v)
+		}
+	case item.VersionID == "":
+		x.want(got.Err, 0)
+		x.marked(item.Key, got)
+	case v == nil:
+		x.want(got.Err, 0)
+		if got.VersionID != item.VersionID || got.DeleteMarker {
+			x.failf("deleted %+v, which is not there: %+v", item, got)
+		}
+	case v.holds(x.clock.now(), item.BypassGovernance):
+		x.want(got.Err, meta.KindObjectLocked)
+	default:
+		x.want(got.Err, 0)
+		if got.VersionID != item.VersionID || got.DeleteMarker != v.marker() {
+			x.failf("deleted %+v: %+v", item, got)
+		}
+		x.m.take(item.Key, v)
+	}
+}
+
+// marked enters the delete marker that a delete made.
+func (x *modelRun) marked(key string, got meta.DeleteResult) {
+	x.t.Helper()
+	v := &modelVersion{obj: meta.Object{DeleteMarker: true}}
+	if x.m.versioning == meta.VersioningEnabled {
+		v.id = got.VersionID
+		x.freshID(v.id)
+	} else if got.VersionID != "null" {
+		x.failf("marked as %q while suspended", got.VersionID)
+	}
+	if !got.DeleteMarker {
+		x.failf("no marker was made: %+v", got)
+	}
+	x.m.put(key, v)
+	_, err := x.Object(bg, bucket, key, "")
+	var e *meta.Error
+	if !errors.As(err, &e) || e.Marker == nil {
+		// A later item of the same request has changed the key: its time is not known.
+		return
+	}
+	if e.Marker.VersionID == got.VersionID {
+		v.obj.Modified = e.Marker.Modified
+	}
+}
+
+// readKind is how a read of a version fails; 0: not at all.
+func (x *modelRun) readKind(v *modelVersion, id string) meta.Kind {
+	switch {
+	case v == nil && id != "":
+		return meta.KindNoSuchVersion
+	case v == nil:
+		return meta.KindNoSuchKey
+	case v.marker():
+		return meta.KindDeleteMarker
+	}
+	return 0
+}
+
+// amend changes tags, retention or hold of a version.
+func (x *modelRun) amend() {
+	key, id := x.key(), ""
+	if x.chance(60) {
+		id = x.versionOf(key)
+	}
+	v := x.m.find(key, id)
+	kind := x.readKind(v, id)
+	var o meta.Object
+	var err error
+	var apply func()
+	switch what := x.r.IntN(3); {
+	case what == 0:
+		tags := map[string]string{"n": fmt.Sprint(x.r.IntN(9))}
+		x.note("tag %q %q", key, id)
+		o, err = x.SetObjectTags(bg, bucket, key, id, tags)
+		apply = func() { v.obj.Tags = tags }
+	case what == 1:
+		hold := []meta.LegalHold{meta.LegalHoldOn, meta.LegalHoldOff}[x.r.IntN(2)]
+		x.note("hold %q %q %v", key, id, hold)
+		if !x.m.lock.Enabled {
+			kind = meta.KindNoObjectLock
+		}
+		o, err = x.SetObjectLegalHold(bg, bucket, key, id, hold)
+		apply = func() { v.obj.Lock.LegalHold = hold }
+	default:
+		next, bypass := x.retention(), x.chance(40)
+		if x.chance(20) {
+			next = meta.Retention{}
+		}
+		x.note("retain %q %q %v bypass %v", key, id, next, bypass)
+		switch {
+		case !x.m.lock.Enabled:
+			kind = meta.KindNoObjectLock
+		case kind == 0 && x.weakens(v.obj.Lock.Retention, next, bypass):
+			kind = meta.KindObjectLocked
+		}
+		o, err = x.SetObjectRetention(bg, bucket, key, id, next, bypass)
+		apply = func() { v.obj.Lock.Retention = next }
+	}
+	if x.want(err, kind) {
+		apply()
+		x.same(o, v)
+	}
+}
+
+func (x *modelRun) weakens(was, next meta.Retention, bypass bool) bool {
+	over := was.Mode == "" || !was.Until.After(x.clock.now())
+	longer := next.Mode == was.Mode && !next.Until.Before(was.Until)
+	return !over && !longer && !(was.Mode == meta.Governance && bypass)
+}
+
+// same compares a version as the engine shows it with the model's.
+func (x *modelRun) same(o meta.Object, v *modelVersion) {
+	x.t.Helper()
+	w := v.obj
+	if o.VersionID != x.m.shown(v) || o.ETag != w.ETag || !o.Modified.Equal(w.Modified) || o.Size != int64(len(v.body)) ||
+		o.Lock != w.Lock || !maps.Equal(o.Tags, w.Tags) || !maps.Equal(o.UserMeta, w.UserMeta) {
+		x.failf("version is\n%+v, want\n%+v", o, w)
+	}
+}
+
+// configure changes the bucket's state as it may be changed, and tries what may
+// not.
+func (x *modelRun) configure(locking bool) {
+	switch {
+	case locking && x.chance(50):
+		l := meta.BucketLock{Enabled: true}
+		switch x.r.IntN(3) {
+		case 0:
+			l.Mode, l.Days = meta.Governance, 1
+		case 1:
+			l.Mode, l.Years = meta.Compliance, 1
+		}
+		x.note("bucket lock %+v", l)
+		kind := meta.Kind(0)
+		if x.m.versioning != meta.VersioningEnabled {
+			kind = meta.KindInvalidBucketState
+		}
+		if x.want(x.SetBucketLock(bg, bucket, l), kind) {
+			x.m.lock = l
+		}
+	default:
+		v := []meta.Versioning{meta.VersioningEnabled, meta.VersioningSuspended, meta.Unversioned}[x.r.IntN(3)]
+		x.note("versioning %q", v)
+		kind := meta.Kind(0)
+		if v == meta.Unversioned || (v == meta.VersioningSuspended && x.m.lock.Enabled) {
+			kind = meta.KindInvalidBucketState
+		}
+		if x.want(x.SetBucketVersioning(bg, bucket, v), kind) {
+			x.m.versioning = v
+		}
+	}
+}
+
+// verify looks up every version of every key, lists what is current, and reads
+// the counters.
+func (x *modelRun) verify() {
+	x.t.Helper()
+	for _, key := range x.keys {
+		versions := x.m.keys[key]
+		x.lookup(key, "", x.m.find(key, ""))
+		x.lookup(key, "null", x.m.find(key, "null"))
+		for _, v := range versions {
+			if v.id != "" {
+				x.lookup(key, v.id, v)
+			}
+		}
+	}
+	var current []string
+	for _, key := range slices.Sorted(maps.Keys(x.m.keys)) {
+		if x.m.live(key) != nil {
+			current = append(current, key)
+		}
+	}
+	page, err := x.ListObjects(bg, meta.ListRequest{Bucket: bucket, Limit: 1000})
+	var listed []string
+	for _, o := range page.Objects {
+		listed = append(listed, o.Key)
+	}
+	if err != nil || !slices.Equal(listed, current) {
+		x.failf("listed %q, %v, want %q", listed, err, current)
+	}
+	if u, err := x.Usage(bg, bucket); err != nil || u != x.m.usage() {
+		x.failf("usage %+v, %v, want %+v", u, err, x.m.usage())
+	}
+}
+
+func (x *modelRun) lookup(key, id string, v *modelVersion) {
+	x.t.Helper()
+	r, err := x.OpenObject(bg, bucket, key, id)
+	kind := x.readKind(v, id)
+	if err == nil {
+		defer r.Close() //nolint:errcheck // only releases
+	}
+	if (err == nil) != (kind == 0) || (err != nil && meta.KindOf(err) != kind) {
+		x.failf("open %q %q: %v, want %v", key, id, err, kind)
+	}
+	if e := (*meta.Error)(nil); kind == meta.KindDeleteMarker && errors.As(err, &e) {
+		if e.Marker == nil || e.Marker.VersionID != x.m.shown(v) || e.Marker.Key != key || e.Marker.Modified.IsZero() {
+			x.failf("%q %q: marker %+v", key, id, e.Marker)
+		}
+	}
+	if err != nil {
+		return
+	}
+	x.same(r.Object(), v)
+	if body, err := readAll(r); err != nil || body != v.body {
+		x.failf("%q %q holds %q, %v, want %q", key, id, body, err, v.body)
+	}
+}
+
+// run does random operations, with a look at everything now and then.
+func (x *modelRun) run(steps int, locking bool) {
+	for i := range steps {
+		switch n := x.r.IntN(100); {
+		case n < 28:
+			x.put()
+		case n < 34:
+			x.copyObject()
+		case n < 42:
+			x.upload()
+		case n < 70:
+			x.remove()
+		case n < 88:
+			x.amend()
+		case n < 92:
+			x.configure(locking)
+		case n < 96:
+			d := time.Duration(x.r.IntN(20)) * time.Hour / 4
+			x.note("%v pass", d)
+			x.clock.advance(d)
+		case n < 98:
+			x.note("collect")
+			x.collect()
+		default:
+			x.note("restart")
+			x.reopen()
+		}
+		if i%25 == 0 {
+			x.verify()
+		}
+	}
+	x.verify()
+}
+
+// TestVersionModel compares the engine with the model over random histories. A
+// failure names its seed, which -model.seed repeats.
+func TestVersionModel(t *testing.T) {
+	t.Parallel()
+	seeds := []uint64{1, 2, 3, 4, 5, 6, uint64(time.Now().UnixNano())}
+	if *modelSeed != 0 {
+		seeds = []uint64{*modelSeed}
+	}
+	for _, seed := range seeds {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			s := newBareStore(t, 2)
+			s.open()
+			s.runModel(seed, 1500, s.open)
+			s.check()
+		})
+	}
+}
+
+// TestVersionModelOnDisk is the same, shorter, over the real stores, which a
+// restart closes.
+func TestVersionModelOnDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &store{t: t, clock: newClock(), log: &lockedBuffer{}}
+	closeAll := s.onDisk(dir)
+	s.runModel(uint64(time.Now().UnixNano()), 250, func() {
+		closeAll()
+		closeAll = s.onDisk(dir)
+	})
+	s.check()
+	closeAll()
+}
+
+func (s *store) runModel(seed uint64, steps int, reopen func()) {
+	s.t.Helper()
+	s.t.Logf("seed %d", seed)
+	s.createBucket(bucket)
+	x := &modelRun{
+		store: s, r: rand.New(rand.NewPCG(seed, 5)), reopen: reopen, ids: map[string]bool{},
+		m:    &modelBucket{keys: map[string][]*modelVersion{}},
+		keys: []string{"a", "a\x00", "a/b", "b", "\xff"},
+	}
+	x.run(steps/5, false)
+	x.run(4*steps/5, seed%2 == 0) // every other history comes to have object lock
+}
