@@ -266,7 +266,8 @@ func TestDeleteVersionConditions(t *testing.T) {
 		{meta.DeleteItem{Key: "k", Precondition: match("one")}, meta.KindPreconditionFailed},
 		{meta.DeleteItem{Key: "marked", Precondition: match("x")}, meta.KindNoSuchKey},
 		{meta.DeleteItem{Key: "marked", VersionID: marker, Precondition: meta.Precondition{IfMatch: "*"}}, meta.KindNoSuchKey},
-		{meta.DeleteItem{Key: "k", VersionID: versionID(1), Precondition: meta.Precondition{IfMatch: "*"}}, meta.KindNoSuchKey},
+		{meta.DeleteItem{Key: "k", VersionID: versionID(1), Precondition: match("x")}, 0},
+		{meta.DeleteItem{Key: "k", VersionID: "null", Precondition: match("x")}, meta.KindNoSuchKey},
 		{meta.DeleteItem{Key: "k", VersionID: one, Precondition: match("one")}, 0},
 		{meta.DeleteItem{Key: "k", Precondition: match("two")}, 0},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,23 +76,27 @@ func (f *fsckState) names(extents []meta.Extent, row string, size int64) {
 }
 
 func (s *store) fsck() []string {
+	f := s.account("bnou", "v", "pmdg")
+	for name, o := range f.manifests {
+		s.fsckManifest(f, name, o)
+	}
+	s.fsckVolumes(f)
+	return f.problems
+}
+
+// account walks over the rows of these tags, those of the first pass first.
+func (s *store) account(passes ...string) *fsckState {
 	f := &fsckState{
 		live: map[meta.Piece]string{}, usage: map[string]meta.Usage{}, counted: map[string]meta.Usage{},
 		buckets: map[string]meta.Bucket{}, uploads: map[string]bool{}, manifests: map[string]meta.Object{},
 		current: map[string]metadb.ObjectRow{}, nulls: map[string]bool{}, lastSeq: map[string]uint64{},
 	}
 	rows := s.rows()
-	var keys []string
-	for k := range rows {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, pass := range []string{"bnou", "v", "pmdg"} {
+	keys := slices.Sorted(maps.Keys(rows))
+	for _, pass := range passes {
 		for _, k := range keys {
-			for _, tag := range pass {
-				if k[0] == byte(tag) {
-					f.row([]byte(k), rows[k])
-				}
+			if strings.IndexByte(pass, k[0]) >= 0 {
+				f.row([]byte(k), rows[k])
 			}
 		}
 	}
@@ -113,11 +118,7 @@ func (s *store) fsck() []string {
 			f.problem("%q says of a noncurrent null version: %v", name, o.HasNull)
 		}
 	}
-	for name, o := range f.manifests {
-		s.fsckManifest(f, name, o)
-	}
-	s.fsckVolumes(f)
-	return f.problems
+	return f
 }
 
 // row accounts for one row.
