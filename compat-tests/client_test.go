@@ -65,6 +65,18 @@ func (d *deployment) sdk(t testing.TB, options ...func(*s3.Options)) *s3.Client 
 // payloads and send their checksums in trailers. It returns the endpoint and a client that trusts it.
 func (d *deployment) tlsFront(t testing.TB) (string, *http.Client) {
 	t.Helper()
+	proxy := d.tlsProxy(t)
+	client := proxy.Client()
+	tr, ok := client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the test server's client has a %T", client.Transport)
+	}
+	tr.TLSClientConfig.MinVersion = tls.VersionTLS12
+	return proxy.URL, client
+}
+
+func (d *deployment) tlsProxy(t testing.TB) *httptest.Server {
+	t.Helper()
 	target, err := url.Parse(d.url())
 	if err != nil {
 		t.Fatal(err)
@@ -77,13 +89,7 @@ func (d *deployment) tlsFront(t testing.TB) (string, *http.Client) {
 		Transport: d.transport(t, 16),
 	})
 	t.Cleanup(proxy.Close)
-	client := proxy.Client()
-	tr, ok := client.Transport.(*http.Transport)
-	if !ok {
-		t.Fatalf("the test server's client has a %T", client.Transport)
-	}
-	tr.TLSClientConfig.MinVersion = tls.VersionTLS12
-	return proxy.URL, client
+	return proxy
 }
 
 // bucket makes a bucket.

@@ -1,7 +1,11 @@
 #!/bin/sh
-# Installs the clients that the black-box tests use and this machine lacks, from Debian's archive. Quiet when there is
-# nothing to do.
+# Installs the clients that the black-box tests use and this machine lacks: programs from Debian's archive, and the AWS SDK
+# for JavaScript from the npm registry into .cache/js. Quiet and quick when there is nothing to do.
 set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 
 missing=
 want() { # program package
@@ -9,25 +13,47 @@ want() { # program package
 }
 want aws awscli
 want curl curl
+want node nodejs
+want npm npm
 want rclone rclone
 want restic restic
 want s3cmd s3cmd
+want s3fs s3fs
+/usr/bin/python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
 
-[ -n "$missing" ] || exit 0
-echo "installing$missing"
-sudo=
-if [ "$(id -u)" -ne 0 ]; then
-	sudo=sudo
-	command -v sudo >/dev/null 2>&1 || {
-		echo "install-tools.sh: not root, and no sudo: install$missing by hand" >&2
+install_packages() {
+	[ -n "$missing" ] || return 0
+	echo "installing$missing"
+	sudo=
+	if [ "$(id -u)" -ne 0 ]; then
+		sudo=sudo
+		command -v sudo >/dev/null 2>&1 || {
+			echo "install-tools.sh: not root, and no sudo: install$missing by hand" >&2
+			exit 1
+		}
+	fi
+	# shellcheck disable=SC2086  # a list of names
+	if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+		tail -20 "$log" >&2
+		echo "install-tools.sh: apt-get could not install$missing" >&2
 		exit 1
-	}
-fi
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-# shellcheck disable=SC2086  # a list of names
-if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-	tail -20 "$log" >&2
-	echo "install-tools.sh: apt-get could not install$missing" >&2
-	exit 1
-fi
+	fi
+}
+
+# The copy of the lock file is made last: where it is, the installation is whole.
+install_javascript() {
+	js=$here/../.cache/js
+	! cmp -s "$here/js/package-lock.json" "$js/installed.json" || return 0
+	echo "installing the AWS SDK for JavaScript"
+	mkdir -p "$js"
+	cp "$here/js/package.json" "$here/js/package-lock.json" "$js"
+	if ! npm ci --prefix "$js" --no-audit --no-fund --ignore-scripts >"$log" 2>&1; then
+		tail -20 "$log" >&2
+		echo "install-tools.sh: npm could not install what compat-tests/js/package-lock.json names" >&2
+		exit 1
+	fi
+	cp "$here/js/package-lock.json" "$js/installed.json"
+}
+
+install_packages
+install_javascript

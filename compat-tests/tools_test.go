@@ -68,8 +68,11 @@ const toolTimeout = 20 * time.Minute
 
 // packageOf is the Debian package of a program.
 func packageOf(name string) string {
-	if name == "aws" {
+	switch name {
+	case "aws":
 		return "awscli"
+	case "node":
+		return "nodejs"
 	}
 	return name
 }
