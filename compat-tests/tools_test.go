@@ -2,6 +2,7 @@ package compattests
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os/exec"
@@ -17,6 +18,7 @@ type tool struct {
 	env   []string // beside the neutral environment
 	dir   string
 	stdin io.Reader
+	limit time.Duration // 0: toolTimeout
 }
 
 // result is what an outside program did.
@@ -33,7 +35,8 @@ func (c tool) try(t testing.TB) result {
 	if err != nil {
 		t.Fatalf("%s is not installed; compat-tests/install-tools.sh installs it (Debian: apt-get install %s)", c.name, packageOf(c.name))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), toolTimeout)
+	limit := cmp.Or(c.limit, toolTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, c.args...)
 	cmd.Env, cmd.Dir, cmd.Stdin = neutralEnv(c.env...), c.dir, c.stdin
@@ -43,7 +46,8 @@ func (c tool) try(t testing.TB) result {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		t.Fatalf("%s did not end within %v\n%s", c, toolTimeout, stderr.String())
+		out := stdout.Bytes()
+		t.Fatalf("%s did not end within %v\n%s\n%s", c, limit, out[max(0, len(out)-1000):], stderr.String())
 	}
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatalf("%s: %v", c, err)
