@@ -31,10 +31,6 @@ func (h *handler) listParts(ctx context.Context, r *Request) (*Response, error) 
 	}
 	truncated := limit > 0 && len(parts) > limit
 	parts = parts[:min(limit, len(parts))]
-	next := 0
-	if len(parts) > 0 {
-		next = parts[len(parts)-1].Number
-	}
 	doc := h.page()
 	doc.root("ListPartsResult")
 	doc.text("Bucket", r.Bucket)
@@ -44,7 +40,11 @@ func (h *handler) listParts(ctx context.Context, r *Request) (*Response, error) 
 	doc.owner("Owner", h.ownerOf(up.Owner))
 	doc.text("StorageClass", storageClass(up.Headers))
 	doc.int("PartNumberMarker", int64(marker))
-	doc.int("NextPartNumberMarker", int64(next))
+	// AWS says 0 on a page without parts. SDKs that go on for as long as there is a marker, JavaScript's among them, begin
+	// again with that and never end; without one they end.
+	if len(parts) > 0 {
+		doc.int("NextPartNumberMarker", int64(parts[len(parts)-1].Number))
+	}
 	doc.int("MaxParts", int64(limit))
 	if keys.url {
 		doc.text("EncodingType", "url")

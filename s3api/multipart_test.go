@@ -281,12 +281,12 @@ func TestListParts(t *testing.T) {
 		{"&max-parts=2", "1 2", "true", "2"},
 		{"&max-parts=2&part-number-marker=2", "5 9", "false", "9"},
 		{"&part-number-marker=4&max-parts=1", "5", "true", "5"},
-		{"&part-number-marker=9", "", "false", "0"},
-		{"&max-parts=0", "", "false", "0"},
+		{"&part-number-marker=9", "", "false", ""}, // no marker: see listParts
+		{"&max-parts=0", "", "false", ""},
 		{"&max-parts=4", "1 2 5 9", "false", "9"},
 	} {
 		r := list(tt.query).want(200)
-		if got := strings.Join(r.texts("PartNumber"), " "); got != tt.numbers || r.text("IsTruncated") != tt.truncated || r.text("NextPartNumberMarker") != tt.next {
+		if got := strings.Join(r.texts("PartNumber"), " "); got != tt.numbers || r.text("IsTruncated") != tt.truncated || strings.Join(r.texts("NextPartNumberMarker"), " ") != tt.next {
 			t.Errorf("%s: %s", tt.query, r.body)
 		}
 	}
