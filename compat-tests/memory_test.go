@@ -2,6 +2,7 @@ package compattests
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -167,4 +168,90 @@ func (d *deployment) deleteMany(t *testing.T, c *s3.Client, b string, each int) 
 	if left := listAll(t, c, b); len(left) != 0 {
 		t.Errorf("%d objects are left", len(left))
 	}
+}
+
+// TestMemoryOfManyBodies lets many clients send objects of 1 MiB at the same time, which all stop before the last byte
+// and then go on; and lets as many ask for such objects and not read them. However slow clients are, the store must not
+// hold their bodies for them.
+//
+// Covers: PutObject, GetObject.
+func TestMemoryOfManyBodies(t *testing.T) {
+	clients := sizeFromEnv(t, "TDKVS_MEMORY_CLIENTS", 256)
+	eachDeployment(t, func(t *testing.T, d *deployment) {
+		c, body := d.sdk(t), content("body", 1<<20)
+		b, signer, web := bucket(t, c, "bodies"), s3.NewPresignClient(c), d.httpClient(t, clients)
+		key := func(i int) *string { return aws.String(fmt.Sprint("body ", i)) }
+		goOn := make(chan struct{})
+		var arrived, finished sync.WaitGroup
+		for i := range clients {
+			signed, err := signer.PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: &b, Key: key(i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			arrived.Add(1)
+			finished.Go(func() {
+				slow := &pausingReader{rest: body, pause: len(body) - 1, paused: arrived.Done, goOn: goOn}
+				if err := putSlowly(web, signed.URL, slow, len(body)); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			})
+		}
+		arrived.Wait()
+		d.checkMemory(t, memoryBar)
+		close(goOn)
+		finished.Wait()
+		d.checkMemory(t, memoryBar)
+		open := make([]io.ReadCloser, clients)
+		for i := range open {
+			out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b, Key: key(i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			open[i] = out.Body
+		}
+		d.checkMemory(t, memoryBar)
+		for i, one := range open {
+			sameBytes(t, *key(i), drain(t, one), body)
+		}
+	})
+}
+
+// pausingReader is a body that waits before one of its bytes.
+type pausingReader struct {
+	rest   []byte
+	pause  int // bytes until then
+	paused func()
+	goOn   <-chan struct{}
+}
+
+func (r *pausingReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	if r.pause == 0 {
+		r.paused()
+		<-r.goOn
+		r.pause = len(r.rest)
+	}
+	n := copy(p, r.rest[:r.pause])
+	r.rest, r.pause = r.rest[n:], r.pause-n
+	return n, nil
+}
+
+// putSlowly sends a body of this many bytes.
+func putSlowly(web *http.Client, url string, body io.Reader, size int) error {
+	req, err := http.NewRequest(http.MethodPut, url, body)
+	if err != nil {
+		return err
+	}
+	req.ContentLength = int64(size)
+	resp, err := web.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close() // says nothing more
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
 }

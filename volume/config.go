@@ -35,6 +35,15 @@ type Config struct {
 	// time, in bytes. Default 16 MiB.
 	PreallocateStep int64
 
+	// WriteBudget is the memory for payloads on their way in. Beyond it, and
+	// beyond 80 KiB each, they are written block by block to files of their own,
+	// also those that SmallLimit would pack. Default: one of DefaultBudget bytes.
+	WriteBudget *Budget
+	// ReadBudget is the memory for what is read ahead of those who read. Beyond
+	// it, and beyond 80 KiB each, they read block by block. Default: one of
+	// DefaultBudget bytes.
+	ReadBudget *Budget
+
 	// Reserve is the disk space kept free, in bytes: when it is reached, Put
 	// fails with ErrNoSpace while Delete and compaction go on. Default 1 % of
 	// the file system, at least 256 MiB, but never above 10 % of it; negative:
@@ -62,6 +71,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.WriteBudget == nil {
+		c.WriteBudget = NewBudget(DefaultBudget)
+	}
+	if c.ReadBudget == nil {
+		c.ReadBudget = NewBudget(DefaultBudget)
 	}
 	setDefault(&c.SmallLimit, 1<<20)
 	setDefault(&c.SegmentSize, 256<<20)

@@ -128,6 +128,41 @@ func TestConformanceMem(t *testing.T) {
 	})
 }
 
+// TestConformanceShortOfMemory runs the suite while others have used up the
+// memory for payloads: of writers and of readers, or of readers alone.
+func TestConformanceShortOfMemory(t *testing.T) {
+	t.Parallel()
+	for what, write := range map[string]int64{"writers and readers": 0, "readers": volume.DefaultBudget} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			runConformance(t, func(*testing.T) volume.Config {
+				return volume.Config{
+					FS: vfs.NewMem(), Dir: "/volume", Logger: slog.New(slog.DiscardHandler), Reserve: -1,
+					WriteBudget: volume.NewBudget(write), ReadBudget: volume.NewBudget(0),
+				}
+			})
+		})
+	}
+}
+
+// TestConformanceGivesMemoryBack runs the suite with budgets that are just enough
+// for a few, and looks whether all of it came back.
+func TestConformanceGivesMemoryBack(t *testing.T) {
+	t.Parallel()
+	const enough = 3 << 20
+	runConformance(t, func(t *testing.T) volume.Config {
+		write, read := volume.NewBudget(enough), volume.NewBudget(enough)
+		t.Cleanup(func() {
+			if !write.Take(enough) || !read.Take(enough) || write.Take(1) || read.Take(1) {
+				t.Error("a budget is not what it was at the beginning")
+			}
+		})
+		return volume.Config{
+			FS: vfs.NewMem(), Dir: "/volume", Logger: slog.New(slog.DiscardHandler), Reserve: -1, WriteBudget: write, ReadBudget: read,
+		}
+	})
+}
+
 func TestConformanceOS(t *testing.T) {
 	t.Parallel()
 	runConformance(t, func(t *testing.T) volume.Config {

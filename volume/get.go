@@ -39,8 +39,12 @@ func (s *Store) reader(ctx context.Context, id BlobID, offset, length int64) (*b
 		} else {
 			err = s.openSmall(r, e)
 		}
+		if err == nil {
+			return r, nil
+		}
+		_ = r.Close() // nothing was read
 		if !errors.Is(err, errMoved) {
-			return r, err
+			return nil, err
 		}
 	}
 }
@@ -94,7 +98,9 @@ func (s *Store) segmentOf(id BlobID, e entry) (*segment, error) {
 }
 
 // openSmall reads the blocks of a range at once: they are few, and the segment
-// can go as soon as it is read.
+// can go as soon as it is read. Where there is no memory for all of them it opens
+// the segment's file once more, which stays readable whatever becomes of the
+// segment.
 func (s *Store) openSmall(r *blobReader, e entry) error {
 	if r.next == r.end {
 		return nil
@@ -104,14 +110,30 @@ func (s *Store) openSmall(r *blobReader, e entry) error {
 		return err
 	}
 	defer g.release()
-	r.name, r.base, r.file = g.file.Name(), int64(e.off), g.file
+	r.name, r.base = g.file.Name(), int64(e.off)
 	first := r.next / BlockSize
-	err = r.fill(first, blockCount(r.end)-first)
-	r.file = nil
-	if err != nil {
-		err = errors.Join(err, r.Close())
+	blocks := blockCount(r.end) - first
+	r.takeBuffer(first, blocks)
+	if r.run < blocks {
+		r.file, err = s.reopen(r.name)
+		return err
 	}
+	r.file = g.file
+	err = r.fill(first)
+	r.file = nil
 	return err
+}
+
+// reopen opens the file of a segment that a reader has found.
+func (s *Store) reopen(name string) (vfs.File, error) {
+	file, err := s.fs.OpenRead(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errMoved
+	case err != nil && isExhausted(err):
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return file, err
 }
 
 // openLarge opens the file of a large blob: it stays readable when the blob is

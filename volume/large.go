@@ -18,8 +18,7 @@ import (
 // listing is all the index there is. The bytes are written to tmp/, synced, and
 // renamed; the name is durable with the sync of its directory.
 const (
-	largeRun  = 8 // blocks per write
-	largeStep = largeRun * (BlockSize + sumLen)
+	largeRun  = 8 // blocks per write, where there is memory for them
 	dirDigits = 2
 )
 
@@ -113,25 +112,42 @@ func (s *Store) loadLarge() error {
 
 // largeWriter streams a payload to a file.
 type largeWriter struct {
-	s    *Store
-	file vfs.File
-	buf  *buffer
-	used int   // bytes of buf that wait
-	at   int64 // where they belong
+	s     *Store
+	file  vfs.File
+	begun *buffer // what was read before; nil once it is written
+	buf   *buffer
+	step  int   // bytes of buf to write at a time, but for the last
+	used  int   // bytes of buf that wait
+	at    int64 // where they belong
+}
+
+// takeBuffer takes the memory for some blocks, or at least for one.
+func (w *largeWriter) takeBuffer() {
+	w.step = largeRun * (BlockSize + sumLen)
+	if w.buf = w.s.bufs.offer(w.step, w.s.cfg.WriteBudget); w.buf == nil {
+		w.step = BlockSize + sumLen
+		w.buf = w.s.bufs.get(w.step)
+	}
+}
+
+func (w *largeWriter) giveBuffers() {
+	w.s.bufs.put(w.begun)
+	w.s.bufs.put(w.buf)
 }
 
 // putLarge streams a payload to a file, of which the first used bytes of begun
-// were read already.
+// were read already. It gives begun back.
 func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) error {
 	tmp := s.path(tempDir, fmt.Sprintf("%s.%d", b.id, s.temps.Add(1)))
 	file, err := s.fs.Create(tmp)
 	if err != nil {
+		s.bufs.put(begun)
 		return s.createFailed("create blob", err)
 	}
-	w := &largeWriter{s: s, file: file, at: headerLen}
-	w.buf = s.bufs.get(largeStep + MaxDescriptor + sumLen)
-	e, err := w.write(b, begun, used, desc)
-	s.bufs.put(w.buf)
+	w := &largeWriter{s: s, file: file, begun: begun, at: headerLen}
+	w.takeBuffer()
+	e, err := w.write(b, used, desc)
+	w.giveBuffers()
 	if closeErr := file.Close(); err == nil && closeErr != nil {
 		err = s.writeFailed("close blob", closeErr)
 	}
@@ -144,7 +160,7 @@ func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) erro
 }
 
 // write fills and syncs the temporary file.
-func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (entry, error) {
+func (w *largeWriter) write(b *body, used int, desc Descriptor) (entry, error) {
 	if b.size >= 0 {
 		if err := w.file.Allocate(0, fileLen(b.size, 0)); err != nil {
 			return entry{}, w.s.writeFailed("allocate blob", err)
@@ -152,10 +168,12 @@ func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (
 		w.s.gauge.written.Add(b.size)
 		b.room.settle()
 	}
-	if begun != nil {
-		if err := w.put(begun.b[headerLen:used]); err != nil {
+	if w.begun != nil {
+		if err := w.put(w.begun.b[headerLen:used]); err != nil {
 			return entry{}, err
 		}
+		w.s.bufs.put(w.begun)
+		w.begun = nil
 	}
 	if err := w.stream(b); err != nil {
 		return entry{}, err
@@ -163,6 +181,11 @@ func (w *largeWriter) write(b *body, begun *buffer, used int, desc Descriptor) (
 	d, err := b.describe(desc)
 	if err != nil {
 		return entry{}, err
+	}
+	if w.used+len(d)+sumLen > len(w.buf.b) {
+		if err := w.flush(); err != nil {
+			return entry{}, err
+		}
 	}
 	end := w.used + copy(w.buf.b[w.used:], d)
 	putSum(w.buf.b, end, b.id, descriptorBlock, d)
@@ -192,7 +215,7 @@ func (w *largeWriter) stream(b *body) error {
 			return err
 		}
 		w.used += n
-		if w.used < largeStep {
+		if w.used < w.step {
 			continue
 		}
 		sinceCheck += int64(w.used)

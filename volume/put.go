@@ -62,19 +62,29 @@ func (s *Store) put(ctx context.Context, id BlobID, size int64, r io.Reader, des
 
 // putSmall gathers a payload in memory, in the form that it has on disk, and
 // appends it to the log. A payload of unknown size that turns out to be too
-// long goes on as a large one.
+// long goes on as a large one; so does one that there is no memory for.
 func (s *Store) putSmall(b *body, desc Descriptor) error {
 	guess := b.size
 	if guess < 0 {
 		guess = min(BlockSize, s.cfg.SmallLimit)
 	}
 	const roomForDescriptor = 512 // most are shorter; else the buffer grows
-	buf := s.bufs.get(int(recordLen(guess, roomForDescriptor)))
+	buf := s.bufs.offer(int(recordLen(guess, roomForDescriptor)), s.cfg.WriteBudget)
+	if buf == nil {
+		return s.putLarge(b, nil, 0, desc)
+	}
 	defer func() { s.bufs.put(buf) }()
 	used := headerLen
 	for !b.done {
 		if room := used + int(s.nextBlock(b)); room > len(buf.b) {
-			buf = s.bufs.grow(buf, used, room)
+			larger := s.bufs.offer(room, s.cfg.WriteBudget)
+			if larger == nil {
+				begun := buf
+				buf = nil
+				return s.putLarge(b, begun, used, desc)
+			}
+			s.bufs.move(larger, buf, used)
+			buf = larger
 		}
 		n, err := b.next(buf.b[used:])
 		if err != nil {
@@ -82,7 +92,9 @@ func (s *Store) putSmall(b *body, desc Descriptor) error {
 		}
 		used += n
 		if b.n > s.cfg.SmallLimit {
-			return s.putLarge(b, buf, used, desc)
+			begun := buf
+			buf = nil
+			return s.putLarge(b, begun, used, desc)
 		}
 	}
 	d, err := b.describe(desc)

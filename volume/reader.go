@@ -7,7 +7,8 @@ import (
 	"io/fs"
 )
 
-// largeReadRun is how many blocks of a large blob are read at a time.
+// largeReadRun is how many blocks of a large blob are read at a time, where
+// there is memory for them.
 const largeReadRun = 4
 
 // blobReader hands out a range of a blob, block by block, each verified before
@@ -22,6 +23,7 @@ type blobReader struct {
 
 	next, end int64 // payload offsets: next to verify, end of the range
 	buf       *buffer
+	run       int64  // blocks to read at a time; buf holds as many
 	raw       []byte // blocks with their sums, read and not yet verified
 	cur       []byte // verified and not yet handed out
 	file      blobFile
@@ -102,7 +104,7 @@ func (r *blobReader) verifyNext() error {
 	}
 	block := r.next / BlockSize
 	if len(r.raw) == 0 {
-		if err := r.fill(block, largeReadRun); err != nil {
+		if err := r.fill(block); err != nil {
 			return err
 		}
 	}
@@ -118,15 +120,28 @@ func (r *blobReader) verifyNext() error {
 	return nil
 }
 
-// fill reads the next run of blocks, up to limit and no further than the range.
-func (r *blobReader) fill(block, limit int64) error {
-	run := min(limit, blockCount(r.end)-block)
-	last := block + run - 1
-	length := (run-1)*(BlockSize+sumLen) + blockLen(r.size, last) + sumLen
-	if r.buf == nil {
-		r.buf = r.s.bufs.get(int(length))
+// takeBuffer takes the memory for a run of blocks from one on, up to limit and
+// no longer than the range; or for one block.
+func (r *blobReader) takeBuffer(block, limit int64) {
+	r.run = min(limit, blockCount(r.end)-block)
+	if r.buf = r.s.bufs.offer(int(r.runLength(block)), r.s.cfg.ReadBudget); r.buf == nil {
+		r.run = 1
+		r.buf = r.s.bufs.get(int(r.runLength(block)))
 	}
-	b := r.buf.b[:length]
+}
+
+// runLength is the length of a run of blocks with their sums.
+func (r *blobReader) runLength(block int64) int64 {
+	return (r.run-1)*(BlockSize+sumLen) + blockLen(r.size, block+r.run-1) + sumLen
+}
+
+// fill reads the next run of blocks, no further than the range.
+func (r *blobReader) fill(block int64) error {
+	if r.buf == nil {
+		r.takeBuffer(block, largeReadRun)
+	}
+	r.run = min(r.run, blockCount(r.end)-block)
+	b := r.buf.b[:r.runLength(block)]
 	if _, err := r.file.ReadAt(b, r.base+blockOffset(block)); err != nil {
 		return r.corrupt(block, err)
 	}

@@ -234,7 +234,7 @@ func TestOpenEngineCanceled(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	remote, client, err := remoteVolume("http://127.0.0.1:1", "")
+	remote, client, err := remoteVolume("http://127.0.0.1:1", "", newBudgets())
 	if err != nil {
 		t.Fatal(err)
 	}

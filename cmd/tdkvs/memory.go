@@ -1,6 +1,10 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"tdkvs/volume"
+)
 
 // What the runtime is asked to keep to. Objects stream through buffers of fixed
 // size, so the heap is small and mostly short-lived; collecting it a little
@@ -9,6 +13,13 @@ const (
 	memoryLimit = 384 << 20 // bytes; soft: the runtime collects harder near it
 	gcPercent   = 50
 )
+
+// budgets are the memory for payloads that the volumes of one process share.
+type budgets struct{ write, read *volume.Budget }
+
+func newBudgets() budgets {
+	return budgets{volume.NewBudget(volume.DefaultBudget), volume.NewBudget(volume.DefaultBudget)}
+}
 
 // tuneMemory sets the runtime's limits, except those that the environment
 // already set (GOMEMLIMIT, GOGC).

@@ -23,11 +23,13 @@ const (
 )
 
 // openVolume opens the volume in dir, or makes a new one.
-func openVolume(dir string, disk diskConfig, blob blobConfig, log *slog.Logger) (*volume.Store, error) {
+func openVolume(dir string, disk diskConfig, blob blobConfig, memory budgets, log *slog.Logger) (*volume.Store, error) {
 	return volume.Open(volume.Config{
 		FS:                    vfs.OS(),
 		Dir:                   dir,
 		Logger:                log,
+		WriteBudget:           memory.write,
+		ReadBudget:            memory.read,
 		Reserve:               disk.volumeReserve(),
 		ScrubBytesPerSecond:   int64(blob.ScrubRate),
 		CompactBytesPerSecond: orUnbounded(blob.CompactRate),

@@ -13,8 +13,8 @@ import (
 // beneath, which is the caller's to close. Once the engine knows which volume it
 // has there, every request names it, so that a process with another volume at
 // the same address refuses.
-func remoteVolume(url, secret string) (master.Volume, *volumehttp.Client, error) {
-	client, err := volumehttp.NewClient(volumehttp.Config{URL: url, Secret: secret})
+func remoteVolume(url, secret string, memory budgets) (master.Volume, *volumehttp.Client, error) {
+	client, err := volumehttp.NewClient(volumehttp.Config{URL: url, Secret: secret, WriteBudget: memory.write})
 	if err != nil {
 		return master.Volume{}, nil, err
 	}

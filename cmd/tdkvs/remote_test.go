@@ -52,7 +52,7 @@ func TestRemoteVolumeStaysItself(t *testing.T) {
 	httpServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { current.Load().ServeHTTP(w, r) }))
 	t.Cleanup(httpServer.Close)
 
-	remote, client, err := remoteVolume(httpServer.URL, "")
+	remote, client, err := remoteVolume(httpServer.URL, "", newBudgets())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRemoteVolumeStaysItself(t *testing.T) {
 	if err := put(bound, 2); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := remoteVolume("a:1", ""); err == nil {
+	if _, _, err := remoteVolume("a:1", "", newBudgets()); err == nil {
 		t.Error("no URL: no error")
 	}
 }

@@ -46,8 +46,9 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	}
 	opened.add("metadata", db.Close)
 	volumes := make([]master.Volume, len(cfg.Volumes))
+	memory := newBudgets()
 	for i, url := range cfg.Volumes {
-		remote, client, err := remoteVolume(url, cfg.ClusterSecret)
+		remote, client, err := remoteVolume(url, cfg.ClusterSecret, memory)
 		if err != nil {
 			return err
 		}

@@ -112,13 +112,14 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 		return err
 	})
 	stores := make([]localVolume, len(cfg.Dirs))
+	memory := newBudgets()
 	for i, dir := range cfg.Dirs {
 		group.Go(func() error {
 			path, err := filepath.Abs(filepath.Join(dir, volumeDir))
 			if err != nil {
 				return err
 			}
-			store, err := openVolume(path, cfg.diskConfig, cfg.blobConfig, log)
+			store, err := openVolume(path, cfg.diskConfig, cfg.blobConfig, memory, log)
 			stores[i] = localVolume{store, path}
 			return err
 		})

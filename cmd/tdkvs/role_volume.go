@@ -27,7 +27,7 @@ func runVolume(ctx context.Context, cfg volumeConfig, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
 	log.Info("starting", "role", "volume", "version", versionText(), "path", cfg.Path)
-	store, err := openVolume(cfg.Path, cfg.diskConfig, cfg.blobConfig, log)
+	store, err := openVolume(cfg.Path, cfg.diskConfig, cfg.blobConfig, newBudgets(), log)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,11 @@ type Config struct {
 	// IdleTimeout is how long the volume may take to send or to accept the next
 	// bytes of a body; 0 is one minute.
 	IdleTimeout time.Duration
+	// WriteBudget is the memory for payloads on their way to volumes, which
+	// clients may share. What finds it used up is sent block by block, and can
+	// not be sent again when its connection breaks. Nil is one of
+	// volume.DefaultBudget bytes.
+	WriteBudget *volume.Budget
 	// MaxIdleConns is how many connections are kept for reuse; 0 is 256.
 	MaxIdleConns int
 	// Now is the clock that dates signatures; nil is time.Now.
@@ -71,6 +76,9 @@ func NewClient(config Config) (*Client, error) {
 	setDefault(&config.DialTimeout, 5*time.Second)
 	setDefault(&config.ResponseTimeout, time.Minute)
 	setDefault(&config.IdleTimeout, time.Minute)
+	if config.WriteBudget == nil {
+		config.WriteBudget = volume.NewBudget(volume.DefaultBudget)
+	}
 	if config.MaxIdleConns <= 0 {
 		config.MaxIdleConns = 256
 	}

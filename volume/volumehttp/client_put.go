@@ -20,9 +20,11 @@ const maxBuffered = 1 << 20
 // waits for a Read of it that is under way, even when ctx is done.
 func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
 	f := &framer{ctx: ctx, id: id, size: size, body: body, desc: desc}
-	if size > maxBuffered {
+	memory := memoryFor(size)
+	if size > maxBuffered || !c.config.WriteBudget.Take(memory) {
 		return c.putStream(ctx, f, c.buffers.get(frameHeader+volume.BlockSize))
 	}
+	defer c.config.WriteBudget.Give(memory)
 	buf := c.buffers.get(framedLength(size))
 	for f.sent <= maxBuffered {
 		var err error
@@ -36,6 +38,18 @@ func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.
 		}
 	}
 	return c.putStream(ctx, f, buf)
+}
+
+// memoryFor is what the buffer for a payload takes of the budget, in bytes. A
+// block is always granted; a payload of unknown size may become the longest.
+func memoryFor(size int64) int64 {
+	switch {
+	case size < 0:
+		return maxBuffered
+	case size <= volume.BlockSize:
+		return 0
+	}
+	return size
 }
 
 func putRequest(id volume.BlobID, size int64) request {

@@ -31,6 +31,23 @@ type memClient struct {
 	mem *volumetest.Mem
 }
 
+// TestConformanceShortOfMemory runs the suite while others have used up the
+// memory for payloads: they are streamed.
+func TestConformanceShortOfMemory(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []int64{0, 1500 << 10} {
+		volumetest.Run(t, func(t *testing.T) volume.Blobs {
+			budget := volume.NewBudget(memory)
+			t.Cleanup(func() {
+				if !budget.Take(memory) || budget.Take(1) {
+					t.Error("the budget is not what it was at the beginning")
+				}
+			})
+			return serve(t, volumetest.NewMem(), ServerConfig{}, nil).dial(t, func(c *Config) { c.WriteBudget = budget })
+		})
+	}
+}
+
 func TestConformanceOverStore(t *testing.T) {
 	t.Parallel()
 	volumetest.Run(t, func(t *testing.T) volume.Blobs {
