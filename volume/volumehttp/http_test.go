@@ -321,14 +321,14 @@ func TestRefusedBeforeBody(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	mem := volumetest.NewMem()
-	f := serve(t, mem, ServerConfig{IdleTimeout: 400 * time.Millisecond}, nil)
-	c := f.dial(t, impatient(100*time.Millisecond))
+	f := serve(t, mem, ServerConfig{IdleTimeout: 1500 * time.Millisecond}, nil)
+	c := f.dial(t, impatient(300*time.Millisecond))
 	const pieces, piece = 5, 300_000
 	data := testData(pieces * piece)
 	var body []io.Reader
 	for i := range pieces {
 		pause := func([]byte) (int, error) {
-			time.Sleep(120 * time.Millisecond) // the pace of the body is what is tested
+			time.Sleep(400 * time.Millisecond) // the pace of the body is what is tested
 			return 0, io.EOF
 		}
 		body = append(body, readerFunc(pause), bytes.NewReader(data[i*piece:][:piece]))
