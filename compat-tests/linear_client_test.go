@@ -199,6 +199,9 @@ func (c *contest) run(key string, in asked, send sender) {
 	if in.action == doPut {
 		out.write = in.write
 	}
+	if c.mode == suspended && out.write > 0 && out.version == "" {
+		out.version = nullVersion
+	}
 	if out.result == done && (out.write > 0 || out.version != "") {
 		c.seen[key] = append(c.seen[key], version{out.version, out.write})
 	}

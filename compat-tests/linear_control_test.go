@@ -66,9 +66,9 @@ func TestLinearityChecker(t *testing.T) {
 		{"a listing out of order", versioned, false, []porcupine.Operation{op(1, 2, put(1), made("a")), op(3, 4, put(2), made("b")), op(5, 6, list, answered{listed: []version{{"a", 1}, {"b", 2}}})}},
 		{"a listing lacks a version", versioned, false, []porcupine.Operation{op(1, 2, put(1), made("a")), op(3, 4, put(2), made("b")), op(5, 6, list, answered{listed: []version{{"b", 2}}})}},
 
-		{"the null version is replaced", suspended, true, []porcupine.Operation{op(1, 2, put(1), made("null")), op(3, 4, put(2), made("null")), op(5, 6, list, answered{listed: []version{{"null", 2}}})}},
-		{"two null versions", suspended, false, []porcupine.Operation{op(1, 2, put(1), made("null")), op(3, 4, put(2), made("null")), op(5, 6, list, answered{listed: []version{{"null", 2}, {"null", 1}}})}},
-		{"a null marker replaces the null version", suspended, true, []porcupine.Operation{op(1, 2, put(1), made("null")), op(3, 4, remove(2), marked("null")), op(5, 6, getVersion("null"), answered{result: isMarker}), op(7, 8, removeVersion("null"), marked("null")), op(9, 10, get, none)}},
+		{"the null version is replaced", suspended, true, []porcupine.Operation{op(1, 2, put(1), ok), op(3, 4, put(2), ok), op(5, 6, list, answered{listed: []version{{"null", 2}}})}},
+		{"two null versions", suspended, false, []porcupine.Operation{op(1, 2, put(1), ok), op(3, 4, put(2), ok), op(5, 6, list, answered{listed: []version{{"null", 2}, {"null", 1}}})}},
+		{"a null marker replaces the null version", suspended, true, []porcupine.Operation{op(1, 2, put(1), ok), op(3, 4, remove(2), marked("null")), op(5, 6, getVersion("null"), answered{result: isMarker}), op(7, 8, removeVersion("null"), marked("null")), op(9, 10, get, none)}},
 		{"an id while suspended", suspended, false, []porcupine.Operation{op(1, 2, put(1), made("a"))}},
 	} {
 		want := porcupine.Illegal

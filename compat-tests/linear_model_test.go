@@ -179,7 +179,7 @@ func (m *keyModel) write(s state, in asked, out answered) (bool, state) {
 	if in.action == doPut {
 		made.write = in.write
 	}
-	if out.result == done && (out.version != made.id || out.marker != (in.action == doDelete && m.mode != unversioned)) {
+	if out.result == done && !m.names(out, made) {
 		return false, s
 	}
 	if m.mode != versioned {
@@ -189,6 +189,16 @@ func (m *keyModel) write(s state, in asked, out answered) (bool, state) {
 		return true, s
 	}
 	return m.mayFollow(s, made), append(state{made}, s...)
+}
+
+// names reports whether an answer says what was made. One of a suspended bucket does not name the null version that a put
+// has made, as on AWS, but does name a delete marker.
+func (m *keyModel) names(out answered, made version) bool {
+	marker := made.write == 0 && m.mode != unversioned
+	if m.mode == suspended && !marker {
+		return out.version == "" && !out.marker
+	}
+	return out.version == made.id && out.marker == marker
 }
 
 // expected is the answer that the conditions demand. Source: AWS "Prevent object overwrites with conditional writes".

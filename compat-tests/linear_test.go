@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestLinearity(t *testing.T) {
 			w := &writes{seed: seed(t)}
 			counts := map[string]int{}
 			for round := range rounds {
-				for i, m := range []mode{unversioned} {
+				for i, m := range []mode{unversioned, versioned, suspended} {
 					c := d.newContest(t, w, m, fmt.Sprintf("%s-%d", m, round))
 					c.hold(t, d, uint64(round*10+i)*100)
 					c.judge(t)
@@ -142,7 +143,7 @@ func (c *contest) hold(t *testing.T, d *deployment, stream uint64) {
 	}
 }
 
-// judge checks the history of each key, and that the checker refuses the same history with a lie at its end.
+// judge checks the history of each key, and that the checker refuses the same history with a lie in it.
 func (c *contest) judge(t *testing.T) {
 	t.Helper()
 	for _, err := range c.wrong {
@@ -160,30 +161,35 @@ func (c *contest) judge(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Logf("%s of %s, %d operations: judged in %v", key, c.bucket, len(history), took)
 		}
-		if forged, ok := forge(history); ok {
+		for lie, forged := range c.forge(history) {
 			if got := porcupine.CheckOperationsTimeout(modelOf(c.mode, c.first[key], forged), forged, judgeLimit); got != porcupine.Illegal {
-				t.Errorf("%s of %s with a stale read at its end: %s", key, c.bucket, got)
+				t.Errorf("%s of %s with %s: %s", key, c.bucket, lie, got)
 			}
 		}
 	}
 }
 
-// forge adds a read to the end of a history that finds an acknowledged write, although the last read found something
-// else. ok is false where there is no such write, or where it may really show again: because the version above it may yet
-// be removed.
-func forge(history []porcupine.Operation) (forged []porcupine.Operation, ok bool) {
+// forge returns the history with lies in it: a read that finds what is written only later, and, where nothing can bring an
+// old version back, a last read that finds another acknowledged write than the one before it.
+func (c *contest) forge(history []porcupine.Operation) map[string][]porcupine.Operation {
+	lies := map[string][]porcupine.Operation{}
 	last := history[len(history)-1]
 	for _, o := range history {
-		if o.Input.(asked).action == doDeleteVersion && o.Return == openEnd {
-			return nil, false
-		}
-	}
-	for _, o := range history {
 		in, out := o.Input.(asked), o.Output.(answered)
-		if in.action == doPut && out.result == done && in.write != last.Output.(answered).write {
-			forged = append(forged, history...)
-			return append(forged, op(last.Return+1, last.Return+2, asked{action: doRead}, answered{result: done, write: in.write, version: out.version})), true
+		if in.action != doPut || out.result != done {
+			continue
+		}
+		found := answered{result: done, write: in.write, version: out.version}
+		if c.mode == suspended {
+			found.version = nullVersion
+		}
+		if lies["a read of the future"] == nil {
+			lies["a read of the future"] = append(slices.Clone(history), op(o.Call-2, o.Call-1, asked{action: doRead}, found))
+		}
+		if c.mode == unversioned && in.write != last.Output.(answered).write {
+			lies["a stale read"] = append(slices.Clone(history), op(last.Return+1, last.Return+2, asked{action: doRead}, found))
+			break
 		}
 	}
-	return nil, false
+	return lies
 }
