@@ -13,7 +13,7 @@ func (h *handler) putBucketACL(ctx context.Context, r *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
-	return new(Response), h.checkPrivate(r, h.ownerOf(b.Owner))
+	return new(Response), h.checkPrivate(ctx, r, h.ownerOf(b.Owner))
 }
 
 // putObjectACL serves PutObjectAcl.
@@ -24,7 +24,7 @@ func (h *handler) putObjectACL(ctx context.Context, r *Request) (*Response, erro
 	}
 	resp := new(Response)
 	resp.setVersion(&obj)
-	return resp, h.checkPrivate(r, h.ownerOf(obj.Owner))
+	return resp, h.checkPrivate(ctx, r, h.ownerOf(obj.Owner))
 }
 
 // grant is one grant of an ACL. The grantee is the one of the three that is set.
@@ -42,7 +42,7 @@ func onlyOwner(grants []grant, owner string) bool {
 
 // checkPrivate reads the ACL that a request asks for, in one of the three ways
 // that there are, and refuses any but the one that this store keeps.
-func (h *handler) checkPrivate(r *Request, owner Identity) error {
+func (h *handler) checkPrivate(ctx context.Context, r *Request, owner Identity) error {
 	canned, grants, err := r.headerACL()
 	if err != nil {
 		return err
@@ -52,7 +52,10 @@ func (h *handler) checkPrivate(r *Request, owner Identity) error {
 	case (canned != "" || grants != nil) && hasBody:
 		return s3err.Of(s3err.UnexpectedContent)
 	case canned != "":
-		return checkCannedPrivate(r, canned)
+		if !cannedPrivate(r, canned) {
+			return h.refuseACL(ctx, r)
+		}
+		return nil
 	case grants == nil && !hasBody:
 		return s3err.Of(s3err.MissingSecurityHeader).With("MissingHeaderName", "x-amz-acl")
 	case grants == nil:
@@ -61,19 +64,44 @@ func (h *handler) checkPrivate(r *Request, owner Identity) error {
 		}
 	}
 	if !onlyOwner(grants, owner.UserID) {
-		return notImplemented("x-amz-acl", "Only private ACLs are offered")
+		return h.refuseACL(ctx, r)
 	}
 	return nil
 }
 
-// checkCannedPrivate refuses a canned ACL that grants to others. For an object
-// of the bucket's owner, what is granted to the owner of the bucket changes
-// nothing.
-func checkCannedPrivate(r *Request, canned string) error {
-	if canned == "private" || r.Key != "" && (canned == "bucket-owner-read" || canned == "bucket-owner-full-control") {
-		return nil
+// cannedPrivate reports whether a canned ACL grants nothing to others. For an
+// object of the bucket's owner, what is granted to the owner of the bucket
+// changes nothing.
+func cannedPrivate(r *Request, canned string) bool {
+	return canned == "private" || r.Key != "" && (canned == "bucket-owner-read" || canned == "bucket-owner-full-control")
+}
+
+// refuseACL is the answer to an ACL that grants to others: that the bucket's
+// owner wants none, where that was said, and that there are none yet elsewhere.
+func (h *handler) refuseACL(ctx context.Context, r *Request) error {
+	if err := h.checkOwnership(ctx, r.Bucket); err != nil {
+		return err
 	}
 	return notImplemented("x-amz-acl", "Only private ACLs are offered")
+}
+
+// checkOwnership refuses ACLs for a bucket whose ownership controls say that
+// they do not count. Source: AWS "Controlling ownership of objects".
+func (h *handler) checkOwnership(ctx context.Context, bucket string) error {
+	ownership, ok, err := ownershipControls().load(ctx, h, bucket)
+	if err == nil && ok && ownership == ownerEnforced {
+		return s3err.Of(s3err.AccessControlListNotSupported)
+	}
+	return err
+}
+
+// checkCanned checks the canned ACL of what a request writes against the
+// ownership controls of the bucket.
+func (h *handler) checkCanned(ctx context.Context, r *Request) error {
+	if acl := r.header("X-Amz-Acl"); acl == "" || cannedPrivate(r, acl) {
+		return nil
+	}
+	return h.checkOwnership(ctx, r.Bucket)
 }
 
 // validCannedACL reports whether AWS knows a canned ACL; only buckets can be

@@ -82,3 +82,28 @@ func TestPrivateACLOfVersions(t *testing.T) {
 	s.delete("/bkt/key").want(204)
 	s.put("/bkt/key?acl", "", "x-amz-acl", "private").wantError(405, "MethodNotAllowed", "")
 }
+
+// TestACLsNotSupported: where ownership controls say that ACLs do not count, none
+// that would grant something is taken.
+//
+// Covers: PutBucketAcl, PutObjectAcl, PutObject, CopyObject, CreateMultipartUpload, PutBucketOwnershipControls.
+func TestACLsNotSupported(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.put("/bkt", "", "x-amz-object-ownership", "BucketOwnerEnforced").want(200)
+	s.put("/bkt/key", "x", "x-amz-acl", "private").want(200)
+	s.put("/bkt/key", "x", "x-amz-acl", "bucket-owner-full-control").want(200)
+	s.put("/bkt?acl", "", "x-amz-acl", "private").want(200)
+	public := aclGrant("<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>", "READ")
+	for _, r := range []*result{
+		s.put("/bkt?acl", "", "x-amz-acl", "public-read"), s.put("/bkt/key?acl", "", "x-amz-acl", "public-read"),
+		s.put("/bkt?acl", acl(owner, public)), s.put("/bkt/key?acl", "", "x-amz-grant-read", "id="+owner),
+		s.put("/bkt/key", "x", "x-amz-acl", "public-read"), s.post("/bkt/key?uploads", "", "x-amz-acl", "public-read"),
+		s.put("/bkt/copy", "", "x-amz-copy-source", "/bkt/key", "x-amz-acl", "public-read"),
+	} {
+		r.wantError(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+	}
+	s.delete("/bkt?ownershipControls").want(204)
+	s.put("/bkt/key", "x", "x-amz-acl", "public-read").want(200)
+	s.put("/none/key", "x", "x-amz-acl", "public-read").wantError(404, "NoSuchBucket", "")
+}

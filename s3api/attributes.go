@@ -26,6 +26,9 @@ func (h *handler) attributes(ctx context.Context, r *Request) (meta.Attributes, 
 	if err != nil {
 		return a, err
 	}
+	if err := h.checkCanned(ctx, r); err != nil {
+		return a, err
+	}
 	return a, h.authorizeAttributes(ctx, r, a)
 }
 

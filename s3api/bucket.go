@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,7 +57,13 @@ func (r *Request) checkNewBucket() error {
 		return err
 	}
 	switch v := r.header("X-Amz-Object-Ownership"); v {
-	case "", ownerEnforced:
+	case "":
+		return nil
+	case ownerEnforced:
+		if acl := r.header("X-Amz-Acl"); acl != "" && acl != "private" {
+			return &s3err.Error{Code: "InvalidBucketAclWithObjectOwnership", Status: http.StatusBadRequest,
+				Message: "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"}
+		}
 		return nil
 	case ownerPreferred, objectWriter:
 		return notImplemented("x-amz-object-ownership", "")

@@ -84,7 +84,10 @@ func TestCreateBucketHeaders(t *testing.T) {
 	s.put("/bkt", "", "x-amz-grant-read", "id=1").wantError(501, "NotImplemented", "", "Header", "x-amz-grant-read")
 	s.put("/bkt", "", "x-amz-acl", "private", "x-amz-grant-read", "id=1").wantError(400, "InvalidRequest",
 		"Specifying both Canned ACLs and Header Grants is not allowed")
-	s.put("/bkt", "", "x-amz-acl", "public-read", "x-amz-object-ownership", "BucketOwnerEnforced").want(200)
+	s.put("/bkt", "", "x-amz-acl", "public-read", "x-amz-object-ownership", "BucketOwnerEnforced").wantError(400,
+		"InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	s.put("/bkt", "", "x-amz-acl", "private", "x-amz-object-ownership", "BucketOwnerEnforced").want(200)
+	s.put("/other", "", "x-amz-acl", "public-read").want(200)
 }
 
 func TestBucketOfSomebodyElse(t *testing.T) {

@@ -3,6 +3,7 @@ package s3err
 // The codes, as AWS "Error responses: list of error codes" names them, and a
 // few that AWS answers without listing them.
 const (
+	AccessControlListNotSupported        = "AccessControlListNotSupported"
 	AccessDenied                         = "AccessDenied"
 	AccessForbidden                      = "AccessForbidden" // CORS: not allowed
 	AuthorizationHeaderMalformed         = "AuthorizationHeaderMalformed"
@@ -100,6 +101,7 @@ func lookup(code string) (entry, bool) {
 
 // table is written by nobody.
 var table = map[string]entry{
+	AccessControlListNotSupported:        {400, "The bucket does not allow ACLs"},
 	AccessDenied:                         {403, "Access Denied"},
 	AccessForbidden:                      {403, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."},
 	AuthorizationHeaderMalformed:         {400, "The authorization header that you provided is not valid."},
