@@ -41,7 +41,7 @@ run: build ## build, start a store on ./data and print how to use it (LISTEN=, D
 	@exec $(BIN) server -listen $(LISTEN) $(DATA)
 
 .PHONY: test
-test: tools lint race compat ## everything that must pass: lint, unit tests under the race detector, real clients
+test: tools lint race model compat ## everything that must pass: lint, unit tests under the race detector, the listing model, real clients
 
 .PHONY: lint
 lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
@@ -61,6 +61,10 @@ unit: ## unit tests, quickly (no race detector)
 .PHONY: race
 race: ## unit tests under the race detector (needs a C compiler)
 	go test -race -timeout 10m $(TESTFLAGS) $(UNIT_PACKAGES)
+
+.PHONY: model
+model: ## listings against their reference (TDKVS_MODEL_CASES=100000, TDKVS_SEED=)
+	TDKVS_MODEL_CASES=$${TDKVS_MODEL_CASES:-100000} go test -count=1 -timeout 10m -run ListingModel $(TESTFLAGS) ./master ./s3api
 
 .PHONY: compat
 compat: build ## black-box tests of the binary with real clients

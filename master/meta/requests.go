@@ -30,10 +30,9 @@ type ListRequest struct {
 	Bucket    string
 	Prefix    string
 	Delimiter string
-	// After is exclusive: the page begins with the first key above it. Where
-	// After is itself a common prefix of this listing (it begins with Prefix
-	// and ends with the first Delimiter behind it), every key below that
-	// common prefix is skipped as well.
+	// After is exclusive: the page begins with the first key or common prefix
+	// above it. So a common prefix that After is, or lies in, is passed with all
+	// keys below it.
 	After string
 	Limit int // entries (objects and common prefixes together), 0 to 1000
 }
@@ -54,9 +53,9 @@ type VersionsRequest struct {
 	Prefix    string
 	Delimiter string
 	// KeyMarker is exclusive, as ListRequest.After is, unless VersionIDMarker is
-	// set: the page then goes on behind that version of KeyMarker. Where the
-	// null version that it names is gone, the key's versions begin anew: some
-	// may be seen twice, none is missed.
+	// set: the page then goes on behind that version of KeyMarker, which need not
+	// be there any more. Where the null version that it names is gone, the key's
+	// versions begin anew: some may be seen twice, none is missed.
 	KeyMarker       string
 	VersionIDMarker string // counts only with KeyMarker
 	Limit           int    // versions and common prefixes together, 0 to 1000
@@ -74,7 +73,7 @@ type VersionsPage struct {
 	Prefixes            []string
 	Truncated           bool
 	NextKeyMarker       string // the last key or common prefix of the page, when truncated
-	NextVersionIDMarker string // empty behind a common prefix
+	NextVersionIDMarker string // NullVersion for the null version; empty behind a common prefix
 }
 
 // UploadsRequest asks for one page of a bucket's uploads in progress, ordered
