@@ -56,6 +56,8 @@ type Objects interface {
 	// The error is for the request as a whole (no such bucket).
 	DeleteObjects(ctx context.Context, bucket string, items []meta.DeleteItem) ([]meta.DeleteResult, error)
 	ListObjects(ctx context.Context, req meta.ListRequest) (meta.ListPage, error)
+	// ListVersions fails with KindNoSuchVersion when the version id marker is
+	// none that a version can have.
 	ListVersions(ctx context.Context, req meta.VersionsRequest) (meta.VersionsPage, error)
 
 	// The following change one version in place, the current one where versionID

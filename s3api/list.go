@@ -5,117 +5,52 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
-	"math"
-	"strconv"
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/s3err"
 )
 
-// maxKeys is how many entries one page of a listing has at most.
-const maxKeys = 1000
-
-// listing are the parameters that ListObjects and ListObjectsV2 share.
-type listing struct {
-	prefix, delimiter string
-	limit             int
-	keys              keyEncoder
-}
-
-// listing reads the shared parameters.
-func (r *Request) listing() (listing, error) {
-	l := listing{prefix: r.param("prefix"), delimiter: r.param("delimiter")}
-	var err error
-	if l.limit, err = r.limit("max-keys", "maxKeys"); err != nil {
-		return l, err
-	}
-	l.keys, err = r.keyEncoder()
-	return l, err
-}
-
-// limit reads a parameter that bounds a page: 1,000 where it is missing or
-// larger. name is what AWS calls a negative argument.
-func (r *Request) limit(param, name string) (int, error) {
-	s := r.param(param)
-	if s == "" {
-		return maxKeys, nil
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	switch {
-	case err != nil || n > math.MaxInt32:
-		return 0, s3err.Argument("Provided "+param+" not an integer or within integer range", param, s)
-	case n < 0:
-		return 0, s3err.Argument("Argument "+name+" must be an integer between 0 and 2147483647", name, s)
-	}
-	return int(min(n, maxKeys)), nil
-}
-
-// keyEncoder reads encoding-type.
-func (r *Request) keyEncoder() (keyEncoder, error) {
-	switch v := r.param("encoding-type"); v {
-	case "":
-		return keyEncoder{}, nil
-	case "url":
-		return keyEncoder{url: true}, nil
-	default:
-		return keyEncoder{}, s3err.Argument("Invalid Encoding Method specified in Request", "encoding-type", v)
-	}
-}
-
-// list reads a page. A page of no entries is empty and not truncated, as on AWS,
-// but its bucket must exist.
-func (h *handler) list(ctx context.Context, r *Request, l listing, after string) (meta.ListPage, error) {
-	if l.limit == 0 {
-		_, err := h.cfg.Backend.Bucket(ctx, r.Bucket)
-		return meta.ListPage{}, err
-	}
-	return h.cfg.Backend.ListObjects(ctx, meta.ListRequest{
-		Bucket: r.Bucket, Prefix: l.prefix, Delimiter: l.delimiter, After: after, Limit: l.limit,
-	})
-}
-
-// listObjects serves ListObjects, the first version, which has no list-type.
+// listObjects serves ListObjects, the first version: every list-type but 2, as
+// on AWS. A truncated page always names NextMarker: AWS does so only where there
+// is a delimiter, but many a client looks for nothing else.
 func (h *handler) listObjects(ctx context.Context, r *Request) (*Response, error) {
-	if v, ok := r.query["list-type"]; ok {
-		return nil, s3err.Argument("Invalid List Type specified in Request", "list-type", v[0])
-	}
-	l, err := r.listing()
+	l, err := h.pageOf(ctx, r,
+		foreign{"continuation-token", "continuation-token only supported in REST.GET.BUCKET with list-type=2"},
+		foreign{"start-after", "startAfter only supported in REST.GET.BUCKET with list-type=2"})
 	if err != nil {
 		return nil, err
 	}
 	marker := r.param("marker")
-	page, err := h.list(ctx, r, l, marker)
+	page, err := h.objects(ctx, r, l, marker)
 	if err != nil {
 		return nil, err
 	}
 	doc := h.page()
 	doc.root("ListBucketResult")
 	doc.text("Name", r.Bucket)
-	l.keys.text(doc, "Prefix", l.prefix)
+	l.keys.sparse(doc, "Prefix", l.prefix)
 	l.keys.text(doc, "Marker", marker)
-	if page.Truncated && l.delimiter != "" {
+	if page.Truncated {
 		l.keys.text(doc, "NextMarker", page.Next)
 	}
-	h.writePage(doc, l, &page, true)
-	doc.close("ListBucketResult")
+	h.writeObjects(doc, l, &page, true)
 	return &Response{doc: doc}, nil
 }
 
 // listObjectsV2 serves ListObjectsV2.
 func (h *handler) listObjectsV2(ctx context.Context, r *Request) (*Response, error) {
-	l, err := r.listing()
+	l, err := h.pageOf(ctx, r, foreign{"marker", "Marker unsupported with REST.GET.BUCKET in list-type=2"})
 	if err != nil {
 		return nil, err
 	}
-	startAfter := r.param("start-after")
 	after, err := r.continuation()
 	if err != nil {
-		return nil, err
+		return nil, h.behindBucket(ctx, r, err)
 	}
 	if after == "" {
-		after = startAfter
+		after = r.param("start-after")
 	}
-	page, err := h.list(ctx, r, l, after)
+	page, err := h.objects(ctx, r, l, after)
 	if err != nil {
 		return nil, err
 	}
@@ -123,53 +58,48 @@ func (h *handler) listObjectsV2(ctx context.Context, r *Request) (*Response, err
 	doc.root("ListBucketResult")
 	doc.text("Name", r.Bucket)
 	l.keys.text(doc, "Prefix", l.prefix)
-	l.keys.optional(doc, "StartAfter", startAfter)
-	if token, ok := r.query["continuation-token"]; ok {
+	if start, sent := r.query["start-after"]; sent {
+		l.keys.text(doc, "StartAfter", start[0])
+	}
+	if token, sent := r.query["continuation-token"]; sent {
 		doc.text("ContinuationToken", token[0])
 	}
 	if page.Truncated {
 		doc.text("NextContinuationToken", continuationToken(page.Next))
 	}
 	doc.int("KeyCount", int64(len(page.Objects)+len(page.Prefixes)))
-	h.writePage(doc, l, &page, r.param("fetch-owner") == "true")
-	doc.close("ListBucketResult")
+	h.writeObjects(doc, l, &page, r.param("fetch-owner") == "true")
 	return &Response{doc: doc}, nil
 }
 
-// writePage writes what both versions have in common.
-func (h *handler) writePage(doc *document, l listing, page *meta.ListPage, owner bool) {
-	doc.int("MaxKeys", int64(l.limit))
-	l.keys.optional(doc, "Delimiter", l.delimiter)
-	if l.keys.url {
-		doc.text("EncodingType", "url")
+// objects reads a page. allow-unordered is Ceph's: pages in no order are not
+// offered, and Ceph's clients expect the refusal with a delimiter.
+func (h *handler) objects(ctx context.Context, r *Request, l listing, after string) (meta.ListPage, error) {
+	if l.delimiter != "" && r.param("allow-unordered") == "true" {
+		return meta.ListPage{}, s3err.Argument("Unordered listings have no delimiter", "allow-unordered", "true")
 	}
-	doc.bool("IsTruncated", page.Truncated)
-	for i := range page.Objects {
-		h.writeEntry(doc, l.keys, &page.Objects[i], owner)
-	}
-	for _, p := range page.Prefixes {
-		doc.open("CommonPrefixes")
-		l.keys.text(doc, "Prefix", p)
-		doc.close("CommonPrefixes")
-	}
+	return h.cfg.Backend.ListObjects(ctx, meta.ListRequest{
+		Bucket: r.Bucket, Prefix: l.prefix, Delimiter: l.delimiter, After: after, Limit: l.limit,
+	})
 }
 
-// writeEntry writes one object of a listing.
-func (h *handler) writeEntry(doc *document, keys keyEncoder, obj *meta.Object, owner bool) {
-	doc.open("Contents")
-	keys.text(doc, "Key", obj.Key)
-	doc.time("LastModified", obj.Modified)
-	doc.etag(obj.ETag)
-	if obj.Checksum.Algorithm != "" {
-		doc.text("ChecksumAlgorithm", obj.Checksum.Algorithm)
-		doc.optional("ChecksumType", obj.Checksum.Type)
+// writeObjects writes what both versions have in common, to the end.
+func (h *handler) writeObjects(doc *document, l listing, page *meta.ListPage, owner bool) {
+	l.bounds(doc, page.Truncated)
+	for i := range page.Objects {
+		obj := &page.Objects[i]
+		doc.open("Contents")
+		l.keys.text(doc, "Key", obj.Key)
+		doc.time("LastModified", obj.Modified)
+		stored(doc, obj)
+		if owner {
+			doc.owner("Owner", h.ownerOf(obj.Owner))
+		}
+		doc.text("StorageClass", storageClass(obj.Headers))
+		doc.close("Contents")
 	}
-	doc.int("Size", obj.Size)
-	if owner {
-		doc.owner("Owner", h.ownerOf(obj.Owner))
-	}
-	doc.text("StorageClass", storageClass(obj.Headers))
-	doc.close("Contents")
+	l.keys.prefixes(doc, page.Prefixes)
+	doc.close("ListBucketResult")
 }
 
 // A continuation token is base64url of a version byte, a CRC32C of the name, and
@@ -189,7 +119,8 @@ func tokenSum(after string) uint32 {
 }
 
 // continuation reads continuation-token: the name behind which to go on. An
-// empty one is none.
+// empty one is none, which Ceph's s3-tests and others that build on boto3 expect;
+// AWS refuses it.
 func (r *Request) continuation() (string, error) {
 	token := r.param("continuation-token")
 	if token == "" {
@@ -199,5 +130,5 @@ func (r *Request) continuation() (string, error) {
 	if err == nil && len(b) > 5 && b[0] == tokenVersion && binary.BigEndian.Uint32(b[1:]) == tokenSum(string(b[5:])) {
 		return string(b[5:]), nil
 	}
-	return "", s3err.Argument("The continuation token provided is incorrect", "continuation-token", token)
+	return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").With("ArgumentName", "continuation-token")
 }

@@ -46,9 +46,7 @@ func (h *handler) listParts(ctx context.Context, r *Request) (*Response, error) 
 		doc.int("NextPartNumberMarker", int64(parts[len(parts)-1].Number))
 	}
 	doc.int("MaxParts", int64(limit))
-	if keys.url {
-		doc.text("EncodingType", "url")
-	}
+	keys.echo(doc)
 	doc.bool("IsTruncated", truncated)
 	doc.text("ChecksumAlgorithm", cmp.Or(up.ChecksumAlgorithm, noChecksum))
 	doc.text("ChecksumType", cmp.Or(up.ChecksumType, noChecksum))
@@ -125,19 +123,13 @@ func (h *handler) listMultipartUploads(ctx context.Context, r *Request) (*Respon
 	doc.text("NextUploadIdMarker", page.NextUploadIDMarker)
 	keys.optional(doc, "Delimiter", req.Delimiter)
 	keys.text(doc, "Prefix", req.Prefix)
-	if keys.url {
-		doc.text("EncodingType", "url")
-	}
+	keys.echo(doc)
 	doc.int("MaxUploads", int64(limit))
 	doc.bool("IsTruncated", page.Truncated)
 	for i := range page.Uploads {
 		h.writeUpload(doc, keys, &page.Uploads[i])
 	}
-	for _, p := range page.Prefixes {
-		doc.open("CommonPrefixes")
-		keys.text(doc, "Prefix", p)
-		doc.close("CommonPrefixes")
-	}
+	keys.prefixes(doc, page.Prefixes)
 	doc.close("ListMultipartUploadsResult")
 	return &Response{doc: doc}, nil
 }

@@ -222,8 +222,7 @@ func BenchmarkListPage(b *testing.B) {
 	for b.Loop() {
 		d := h.page()
 		d.root("ListBucketResult")
-		h.writePage(d, listing{limit: 1000}, &page, true)
-		d.close("ListBucketResult")
+		h.writeObjects(d, listing{limit: 1000}, &page, true)
 		h.release(d)
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "keys/s")

@@ -182,11 +182,11 @@ func appendURL(b []byte, s string) []byte {
 
 // keyEncoder writes the elements of a listing that hold keys, plainly or as
 // encoding-type=url asks.
-type keyEncoder struct{ url bool }
+type keyEncoder struct{ kind string } // as sent; empty: plainly
 
 func (e keyEncoder) text(d *document, name, value string) {
 	d.open(name)
-	if e.url {
+	if e.kind != "" {
 		d.b = appendURL(d.b, value)
 	} else {
 		d.b = appendText(d.b, value)
@@ -197,5 +197,39 @@ func (e keyEncoder) text(d *document, name, value string) {
 func (e keyEncoder) optional(d *document, name, value string) {
 	if value != "" {
 		e.text(d, name, value)
+	}
+}
+
+// sparse encodes only what a decoder would change and what XML can not hold. It
+// is for the Prefix of ListObjects: botocore asks for encoding on its own account
+// and does not decode that element, and others do.
+func (e keyEncoder) sparse(d *document, name, value string) {
+	if e.kind == "" {
+		e.text(d, name, value)
+		return
+	}
+	d.open(name)
+	for len(value) > 0 {
+		r, n := utf8.DecodeRuneInString(value)
+		switch {
+		case r == '%', r == '+', r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF, r == utf8.RuneError && n == 1:
+			d.b = appendURL(d.b, value[:n])
+		default:
+			d.b = appendText(d.b, value[:n])
+		}
+		value = value[n:]
+	}
+	d.close(name)
+}
+
+// echo says how keys are encoded.
+func (e keyEncoder) echo(d *document) { d.optional("EncodingType", e.kind) }
+
+// prefixes writes common prefixes, which AWS puts behind all keys.
+func (e keyEncoder) prefixes(d *document, prefixes []string) {
+	for _, p := range prefixes {
+		d.open("CommonPrefixes")
+		e.text(d, "Prefix", p)
+		d.close("CommonPrefixes")
 	}
 }
