@@ -40,6 +40,7 @@ type deployment struct {
 type settings struct {
 	garbageGrace  time.Duration // 0: the default
 	clusterSecret string        // of a cluster; "": one of its own
+	dir           string        // that outlives the test; "": one of its own
 }
 
 // eachDeployment runs a test against a fresh store of either kind.
@@ -65,7 +66,10 @@ func startDeployment(t testing.TB, kind string, s settings) *deployment {
 // newDeployment lays a store out without starting it.
 func newDeployment(t testing.TB, kind string, s settings) *deployment {
 	t.Helper()
-	d := &deployment{kind: kind, dir: t.TempDir(), accessKey: "AK" + randomHex(6), secretKey: randomHex(20)}
+	d := &deployment{kind: kind, dir: s.dir, accessKey: "AK" + randomHex(6), secretKey: randomHex(20)}
+	if d.dir == "" {
+		d.dir = t.TempDir()
+	}
 	d.addr = freeAddress(t)
 	if kind == serverKind {
 		d.layOutServer(t, s)
