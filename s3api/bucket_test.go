@@ -195,7 +195,7 @@ func TestNotImplemented(t *testing.T) {
 	s.put("/bkt/key", "old").want(200)
 	for _, rq := range []struct{ method, path, name string }{
 		{"PUT", "/bkt/key?encryption", "UpdateObjectEncryption"}, {"PUT", "/bkt?logging", "PutBucketLogging"},
-		{"GET", "/bkt?versions", "ListObjectVersions"}, {"POST", "/bkt/key?restore", "RestoreObject"},
+		{"POST", "/bkt/key?restore", "RestoreObject"},
 		{"GET", "/bkt/key?torrent", "GetObjectTorrent"}, {"PUT", "/bkt?policy", "PutBucketPolicy"},
 	} {
 		s.do(request{method: rq.method, path: rq.path, body: "<x/>"}).wantError(501, "NotImplemented", "The operation "+rq.name+" is not implemented.")
