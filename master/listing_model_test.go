@@ -55,9 +55,9 @@ func orNull(id string) string {
 	return id
 }
 
-// runModel compares the store with the reference. Its buckets lie side by side,
+// modelListings compares the store with the reference. Its buckets lie side by side,
 // so that a listing that runs over the end of its own is noticed.
-func (s *store) runModel(percent int) {
+func (s *store) modelListings(percent int) {
 	s.t.Helper()
 	cfg := listtest.FromEnv(s.t, percent)
 	cfg.Letters = append(cfg.Letters, "\x00", "\xff", "\xfe") // which S3 lets nobody write, and others may
@@ -76,7 +76,7 @@ func (s *store) runModel(percent int) {
 // TestListingModel compares every listing with the reference.
 func TestListingModel(t *testing.T) {
 	t.Parallel()
-	newStore(t).runModel(75)
+	newStore(t).modelListings(75)
 }
 
 // The same over Badger, whose cursors are others.
@@ -84,5 +84,5 @@ func TestListingModelOnDisk(t *testing.T) {
 	t.Parallel()
 	s := &store{t: t, clock: newClock(), log: &lockedBuffer{}}
 	defer s.onDisk(filepath.Join(t.TempDir(), "store"))()
-	s.runModel(10)
+	s.modelListings(10)
 }
