@@ -57,11 +57,14 @@ Implemented: %d of %d.
 - Checksums CRC32, CRC32C, CRC64NVME, SHA1 and SHA256, and Content-MD5, are verified before anything is stored. Without
   one, CRC64NVME is computed and kept, as on AWS.
 - Conditional writes: ` + "`If-None-Match: *` and `If-Match`" + ` with one ETag, on PutObject, CopyObject and CompleteMultipartUpload.
-- Conditional deletes: ` + "`If-Match`" + ` with one ETag or ` + "`*`" + `, on DeleteObject and for each key of DeleteObjects; a key that is not there is then ` + "`NoSuchKey`" + `.
+- Conditional deletes: ` + "`If-Match`" + ` with one ETag or ` + "`*`" + `, on DeleteObject and for each key of DeleteObjects; a key that is not there, or
+  whose last version is a delete marker, is then ` + "`NoSuchKey`" + `. Size and time as conditions, which AWS takes in directory buckets only, and
+  conditions on a named version, which AWS does not take, are checked as well.
 - In ` + "`x-amz-copy-source`" + `, ` + "`+`" + ` is a space, as on AWS; a plus is ` + "`%%2B`" + `.
 - ` + "`encoding-type=url`" + ` writes a space as ` + "`%%20`" + `, which every decoder reads, where AWS writes ` + "`+`" + `.
 - Long copies and completions keep their connection awake with white space, and may report an error within a 200, as on AWS.
 - Versioning as on AWS, without MFA delete. Writes to a suspended bucket do not name the null version that they make; reads do.
+  A completion whose answer is late does not name its version: the headers have gone before there is one.
 - Object lock as on AWS: GOVERNANCE and COMPLIANCE retentions, legal holds, default retention; also for a bucket that exists,
   once its versioning is enabled. A COMPLIANCE version is removed by nobody, root included. ` + "`x-amz-bypass-governance-retention`" + ` is
   let pass for a bucket without object lock, where it changes nothing and AWS refuses it. A default retention asks for no digest of the body.
