@@ -105,13 +105,7 @@ func (h *handler) uploadPartCopy(ctx context.Context, r *Request) (*Response, er
 		_ = reader.Close() // the answer is settled
 		return nil, err
 	}
-	return lateResponse(func(ctx context.Context) (*Response, error) {
-		resp, err := h.copyPart(ctx, r, reader, span, number, up)
-		if closing := reader.Close(); err == nil && closing != nil {
-			return nil, closing
-		}
-		return resp, err
-	}), nil
+	return copyLate(reader, func(ctx context.Context) (*Response, error) { return h.copyPart(ctx, reader, span, number, up) }), nil
 }
 
 // copySpan returns the bytes of the source that UploadPartCopy is to copy.
@@ -130,13 +124,13 @@ func (r *Request) copySpan(src *meta.Object) (conditional.Range, error) {
 }
 
 // copyPart writes the part.
-func (h *handler) copyPart(ctx context.Context, r *Request, reader ObjectReader, span conditional.Range, number int, up meta.Upload) (*Response, error) {
+func (h *handler) copyPart(ctx context.Context, reader ObjectReader, span conditional.Range, number int, up meta.Upload) (*Response, error) {
 	body, err := h.openCopy(ctx, reader, span, checksum.UploadOf(up).Store())
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	part, err := h.cfg.Backend.PutPart(ctx, r.Bucket, r.Key, up.UploadID, number, span.Length, body)
+	part, err := h.cfg.Backend.PutPart(ctx, up.Bucket, up.Key, up.UploadID, number, span.Length, body)
 	if err != nil {
 		return nil, err
 	}

@@ -231,10 +231,7 @@ func (h *handler) readCompletion(r *Request) (*completion, error) {
 			if n := len(c.parts); n > 0 && c.parts[n-1].number >= p.number {
 				return s3err.Of(s3err.InvalidPartOrder).With("UploadId", r.param("uploadId"))
 			}
-			c.parts = append(c.parts, p)
-			if len(c.parts) > meta.MaxParts {
-				return malformed(nil)
-			}
+			c.parts = append(c.parts, p) // MaxParts of them at most: their numbers ascend
 			return nil
 		})
 	})

@@ -114,19 +114,14 @@ func (r *Response) setSource(src *meta.Object) { r.setOptional(sourceVersionHead
 
 // copyObject serves CopyObject.
 func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error) {
-	attributes, err := h.attributes(ctx, r)
-	if err != nil {
+	var plan copyPlan
+	var err error
+	if plan.put, err = h.writeRequest(ctx, r); err != nil {
 		return nil, err
 	}
-	condition, err := r.writePrecondition()
-	if err != nil {
+	if plan.store, err = checksum.ParseCopy(r.http.Header); err != nil {
 		return nil, err
 	}
-	store, err := checksum.ParseCopy(r.http.Header)
-	if err != nil {
-		return nil, err
-	}
-	plan := copyPlan{condition: condition, store: store}
 	if plan.replaceMeta, err = r.directive("X-Amz-Metadata-Directive", "Unknown metadata directive."); err != nil {
 		return nil, err
 	}
@@ -142,7 +137,8 @@ func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error)
 		return nil, err
 	}
 	obj := reader.Object()
-	plan.attributes = plan.merge(attributes, &obj)
+	plan.put.Size = obj.Size
+	plan.put.Attributes = plan.merge(&obj)
 	plan.restore = src.versionID != "" && obj.VersionID != ""
 	if err = plan.check(r, &obj); err == nil && !plan.replaceTags {
 		err = h.authorizeTagCopy(ctx, r, src, &obj)
@@ -151,13 +147,18 @@ func (h *handler) copyObject(ctx context.Context, r *Request) (*Response, error)
 		_ = reader.Close() // the answer is settled
 		return nil, err
 	}
+	return copyLate(reader, func(ctx context.Context) (*Response, error) { return h.copyTo(ctx, reader, &plan) }), nil
+}
+
+// copyLate answers with what write makes of the source, which it closes.
+func copyLate(reader ObjectReader, write func(ctx context.Context) (*Response, error)) *Response {
 	return lateResponse(func(ctx context.Context) (*Response, error) {
-		resp, err := h.copyTo(ctx, r, reader, &plan)
+		resp, err := write(ctx)
 		if closing := reader.Close(); err == nil && closing != nil {
 			return nil, closing
 		}
 		return resp, err
-	}), nil
+	})
 }
 
 // authorizeTagCopy asks for what copying the tags of a source needs besides.
@@ -178,8 +179,7 @@ func (h *handler) authorizeTagCopy(ctx context.Context, r *Request, src copySour
 
 // copyPlan is what a CopyObject is to do.
 type copyPlan struct {
-	attributes               meta.Attributes
-	condition                meta.Precondition
+	put                      meta.PutRequest
 	store                    checksum.Algorithm // None: that of the source
 	replaceMeta, replaceTags bool
 	restore                  bool // the request names the version that it copies
@@ -188,8 +188,8 @@ type copyPlan struct {
 // merge returns the attributes of the copy: those of the source, or of the
 // request where a directive says so. Storage class, website redirect and
 // lock are never copied. Source: AWS CopyObject.
-func (p *copyPlan) merge(request meta.Attributes, src *meta.Object) meta.Attributes {
-	a := src.Attributes
+func (p *copyPlan) merge(src *meta.Object) meta.Attributes {
+	request, a := &p.put.Attributes, src.Attributes
 	a.Lock = request.Lock
 	a.Headers.StorageClass = request.Headers.StorageClass
 	a.Headers.WebsiteRedirect = request.Headers.WebsiteRedirect
@@ -223,7 +223,7 @@ func sourceTooLarge() *s3err.Error {
 }
 
 // copyTo writes the copy.
-func (h *handler) copyTo(ctx context.Context, r *Request, reader ObjectReader, plan *copyPlan) (*Response, error) {
+func (h *handler) copyTo(ctx context.Context, reader ObjectReader, plan *copyPlan) (*Response, error) {
 	src := reader.Object()
 	store := plan.store
 	if store == checksum.None {
@@ -234,12 +234,9 @@ func (h *handler) copyTo(ctx context.Context, r *Request, reader ObjectReader, p
 		return nil, err
 	}
 	defer body.Close()
-	obj, err := h.cfg.Backend.PutObject(ctx, meta.PutRequest{
-		Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID, Size: src.Size,
-		Attributes: plan.attributes, Precondition: plan.condition,
-	}, body)
+	obj, err := h.cfg.Backend.PutObject(ctx, plan.put, body)
 	if err != nil {
-		return nil, conflict(err, plan.condition)
+		return nil, conflict(err, plan.put.Precondition)
 	}
 	doc := new(document)
 	doc.root("CopyObjectResult")

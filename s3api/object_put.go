@@ -21,11 +21,7 @@ func (h *handler) putObject(ctx context.Context, r *Request) (*Response, error) 
 // headers say of it.
 func (h *handler) storeObject(ctx context.Context, r *Request) (meta.Object, error) {
 	var none meta.Object
-	attributes, err := h.attributes(ctx, r)
-	if err != nil {
-		return none, err
-	}
-	condition, err := r.writePrecondition()
+	put, err := h.writeRequest(ctx, r)
 	if err != nil {
 		return none, err
 	}
@@ -33,19 +29,17 @@ func (h *handler) storeObject(ctx context.Context, r *Request) (meta.Object, err
 	if err != nil {
 		return none, err
 	}
-	if err := checkLockDigest(attributes.Lock, spec); err != nil {
+	if err := checkLockDigest(put.Lock, spec); err != nil {
 		return none, err
 	}
 	if err := r.checkLength(); err != nil {
 		return none, err
 	}
+	put.Size = r.auth.Size
 	p := r.openPayload(spec, checksum.None, meta.MaxPutSize)
 	defer p.Close()
-	obj, err := h.cfg.Backend.PutObject(ctx, meta.PutRequest{
-		Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID, Size: r.auth.Size,
-		Attributes: attributes, Precondition: condition,
-	}, p)
-	return obj, conflict(err, condition)
+	obj, err := h.cfg.Backend.PutObject(ctx, put, p)
+	return obj, conflict(err, put.Precondition)
 }
 
 // writtenResponse says in headers what was stored.
@@ -55,6 +49,18 @@ func writtenResponse(obj *meta.Object) *Response {
 	resp.setChecksum(obj.Checksum)
 	resp.setWritten(obj)
 	return resp
+}
+
+// writeRequest reads what a request says of the object that it writes: PutObject,
+// CopyObject or a form. Its size is the caller's to set.
+func (h *handler) writeRequest(ctx context.Context, r *Request) (meta.PutRequest, error) {
+	put := meta.PutRequest{Bucket: r.Bucket, Key: r.Key, Owner: r.Identity.UserID}
+	var err error
+	if put.Attributes, err = h.attributes(ctx, r); err != nil {
+		return put, err
+	}
+	put.Precondition, err = r.writePrecondition()
+	return put, err
 }
 
 // setChecksum sends a checksum in the header of its algorithm, with its type.

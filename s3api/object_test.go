@@ -6,20 +6,17 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api"
+	"tdkvs/s3api/sigv4"
 )
 
 func etagOf(s string) string {
@@ -123,6 +120,46 @@ func TestObjectHeaders(t *testing.T) {
 	}
 }
 
+// TestUserMetadata: names are in lower case, values of a name that is sent twice
+// are joined, and names and values count together.
+//
+// Covers: PutObject, HeadObject.
+func TestUserMetadata(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.bucket("bkt")
+	r := s.new(request{method: "PUT", path: "/bkt/key", key: "-", body: "x"})
+	r.Header["X-Amz-Meta-Twice"] = []string{"a", "b"}
+	r.Header.Set("x-amz-meta-latin", "caf\xe9")
+	r.Header.Set("x-amz-meta-inner", "a  b")
+	signer := sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: rootKey, SecretKey: rootSecret}, Region: region}
+	if err := signer.Sign(r, "UNSIGNED-PAYLOAD", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.send(r).want(200)
+	s.head("/bkt/key").want(200).wantHeader("x-amz-meta-twice", "a,b", "x-amz-meta-latin", "=?UTF-8?B?Y2Fmw6k=?=", "x-amz-meta-inner", "a  b")
+	limit := []string{"x-amz-meta-ab", strings.Repeat("v", 1000), "x-amz-meta-c", strings.Repeat("v", 1045)}
+	s.put("/bkt/key", "x", limit...).want(200)
+	s.put("/bkt/key", "x", append(limit, "x-amz-meta-d", "")...).wantError(400, "MetadataTooLarge", "", "Size", "2049", "MaxSizeAllowed", "2048")
+	s.post("/bkt/key?uploads", "", append(limit, "x-amz-meta-d", "")...).wantError(400, "MetadataTooLarge", "")
+	s.put("/bkt/key", "x", "x-amz-meta-a", strings.Repeat("é", 1024)).wantError(400, "MetadataTooLarge", "", "Size", "2049")
+}
+
+// TestStoredContentEncoding: aws-chunked describes the request, not the object.
+//
+// Covers: PutObject, HeadObject.
+func TestStoredContentEncoding(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.bucket("bkt")
+	for sent, want := range map[string]string{
+		"aws-chunked": "", "gzip": "gzip", "gzip, aws-chunked": "gzip", "gzip,AWS-Chunked,br": "gzip,br", "aws-chunked, gzip": "gzip", "identity": "identity",
+	} {
+		s.put("/bkt/key", "x", "Content-Encoding", sent).want(200)
+		s.head("/bkt/key").want(200).wantHeader("Content-Encoding", want)
+	}
+}
+
 func TestObjectHeaderErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -215,145 +252,6 @@ func TestConditionalPut(t *testing.T) {
 	s.put("/bkt/key", "4", "If-None-Match", "*").wantError(409, "ConditionalRequestConflict",
 		"The conditional request cannot succeed due to a conflicting operation against this resource.")
 	s.put("/bkt/key", "4").wantError(409, "OperationAborted", "")
-}
-
-// Covers: GetObject, HeadObject.
-func TestRanges(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	const body = "0123456789"
-	s.put("/bkt/key", body).want(200)
-	s.put("/bkt/empty", "").want(200)
-	for _, tt := range []struct {
-		header string
-		status int
-		body   string
-		rng    string
-	}{
-		{"bytes=0-0", 206, "0", "bytes 0-0/10"},
-		{"bytes=2-5", 206, "2345", "bytes 2-5/10"},
-		{"bytes=7-", 206, "789", "bytes 7-9/10"},
-		{"bytes=-3", 206, "789", "bytes 7-9/10"},
-		{"bytes=-99", 206, body, "bytes 0-9/10"},
-		{"bytes=0-99", 206, body, "bytes 0-9/10"},
-		{"bytes=0-1,3-4", 200, body, ""},
-		{"bytes=5-2", 200, body, ""},
-		{"bytes=x", 200, body, ""},
-		{"items=0-1", 200, body, ""},
-	} {
-		length := strconv.Itoa(len(tt.body))
-		s.get("/bkt/key", "Range", tt.header).want(tt.status).wantBody(tt.body).wantHeader("Content-Range", tt.rng, "Content-Length", length, "ETag", etagOf(body))
-		s.head("/bkt/key", "Range", tt.header).want(tt.status).wantBody("").wantHeader("Content-Range", tt.rng, "Content-Length", length)
-	}
-	s.get("/bkt/key", "Range", "bytes=10-").wantError(416, "InvalidRange", "The requested range is not satisfiable",
-		"RangeRequested", "bytes=10-", "ActualObjectSize", "10").wantHeader("Content-Range", "bytes */10")
-	s.get("/bkt/key", "Range", "bytes=-0").wantError(416, "InvalidRange", "")
-	s.get("/bkt/empty", "Range", "bytes=0-").wantError(416, "InvalidRange", "", "ActualObjectSize", "0")
-	s.head("/bkt/key", "Range", "bytes=10-").want(416).wantBody("").wantHeader("Content-Range", "bytes */10")
-	s.get("/bkt/key", "Range", "bytes=2-5", "If-Range", etagOf(body)).want(206)
-	s.get("/bkt/key", "Range", "bytes=2-5", "If-Range", `"other"`).want(200).wantBody(body)
-	s.get("/bkt/key", "Range", "bytes=2-5", "If-Range", "Wed, 21 Oct 2015 07:28:00 GMT").want(200)
-	s.get("/bkt/key", "Range", "bytes=2-5", "If-Range", s.head("/bkt/key").header.Get("Last-Modified")).want(206)
-}
-
-// Covers: GetObject, HeadObject.
-func TestReadConditions(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	s.put("/bkt/key", "x", "Cache-Control", "max-age=5", "Expires", "never").want(200)
-	etag := etagOf("x")
-	modified := s.head("/bkt/key").want(200).header.Get("Last-Modified")
-	at, err := http.ParseTime(modified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, after := at.Add(-time.Second).Format(http.TimeFormat), at.Add(time.Second).Format(http.TimeFormat)
-	tests := []struct {
-		headers   []string
-		status    int
-		condition string
-	}{
-		{[]string{"If-Match", etag}, 200, ""},
-		{[]string{"If-Match", strings.Trim(etag, `"`)}, 200, ""},
-		{[]string{"If-Match", "*"}, 200, ""},
-		{[]string{"If-Match", `"a", ` + etag}, 200, ""},
-		{[]string{"If-Match", `"a"`}, 412, "If-Match"},
-		{[]string{"If-Match", "W/" + etag}, 412, "If-Match"},
-		{[]string{"If-None-Match", etag}, 304, ""},
-		{[]string{"If-None-Match", "W/" + etag}, 304, ""},
-		{[]string{"If-None-Match", "*"}, 304, ""},
-		{[]string{"If-None-Match", `"a"`}, 200, ""},
-		{[]string{"If-Modified-Since", modified}, 304, ""},
-		{[]string{"If-Modified-Since", before}, 200, ""},
-		{[]string{"If-Modified-Since", after}, 304, ""},
-		{[]string{"If-Modified-Since", "nonsense"}, 200, ""},
-		{[]string{"If-Unmodified-Since", modified}, 200, ""},
-		{[]string{"If-Unmodified-Since", before}, 412, "If-Unmodified-Since"},
-		{[]string{"If-Unmodified-Since", after}, 200, ""},
-		// RFC 9110, 13.2.2: an ETag condition replaces the date beside it.
-		{[]string{"If-Match", etag, "If-Unmodified-Since", before}, 200, ""},
-		{[]string{"If-Match", `"a"`, "If-Unmodified-Since", after}, 412, "If-Match"},
-		{[]string{"If-None-Match", `"a"`, "If-Modified-Since", after}, 200, ""},
-		{[]string{"If-None-Match", etag, "If-Modified-Since", before}, 304, ""},
-		{[]string{"If-Match", `"a"`, "If-None-Match", etag}, 412, "If-Match"},
-	}
-	for _, tt := range tests {
-		for _, method := range []string{"GET", "HEAD"} {
-			r := s.do(request{method: method, path: "/bkt/key", header: pairs(tt.headers)}).want(tt.status)
-			switch {
-			case tt.status == 304:
-				r.wantBody("").wantHeader("ETag", etag, "Last-Modified", modified, "Cache-Control", "max-age=5", "Expires", "never", "Content-Type", "")
-			case tt.status == 412 && method == "GET":
-				r.wantError(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "Condition", tt.condition)
-			case tt.status == 412:
-				r.wantBody("")
-			}
-		}
-	}
-	// A condition comes before a range.
-	s.get("/bkt/key", "If-None-Match", etag, "Range", "bytes=9-").want(304)
-}
-
-func TestResponseOverrides(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	s.put("/bkt/key", "x", "Content-Type", "text/plain", "Cache-Control", "a").want(200)
-	query := url.Values{
-		"response-content-type": {"text/html"}, "response-cache-control": {"no-store"}, "response-content-disposition": {"inline\r\nX-Evil: 1"},
-		"response-content-encoding": {"br"}, "response-content-language": {"fr"}, "response-expires": {"soon"},
-	}.Encode()
-	for _, r := range []*result{s.get("/bkt/key?" + query).want(200), s.head("/bkt/key?" + query).want(200)} {
-		r.wantHeader("Content-Type", "text/html", "Cache-Control", "no-store", "Content-Encoding", "br", "Content-Language", "fr", "Expires", "soon", "X-Evil", "")
-	}
-}
-
-func TestPartNumberOfPlainObject(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	s.put("/bkt/key", "0123").want(200)
-	s.put("/bkt/empty", "").want(200)
-	s.get("/bkt/key?partNumber=1").want(206).wantBody("0123").wantHeader("Content-Range", "bytes 0-3/4", "x-amz-mp-parts-count", "")
-	s.get("/bkt/empty?partNumber=1").want(200).wantBody("")
-	s.get("/bkt/key?partNumber=2").wantError(416, "InvalidPartNumber", "The requested partnumber is not satisfiable",
-		"ActualPartCount", "1", "PartNumberRequested", "2")
-	for _, bad := range []string{"0", "-1", "10001", "x", ""} {
-		s.get("/bkt/key?partNumber="+bad).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive",
-			"ArgumentName", "partNumber", "ArgumentValue", bad)
-	}
-	s.get("/bkt/key?partNumber=1", "Range", "bytes=0-1").wantError(400, "InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-}
-
-func TestEncryptionHeadersOnRead(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.bucket("bkt")
-	s.put("/bkt/key", "x").want(200)
-	s.get("/bkt/key", "x-amz-server-side-encryption-customer-algorithm", "AES256").wantError(400, "InvalidRequest",
-		"The encryption parameters are not applicable to this object.")
 }
 
 func TestLengths(t *testing.T) {
@@ -456,53 +354,6 @@ type watched struct {
 }
 
 func (w *watched) Read(b []byte) (int, error) { w.read = true; return w.Reader.Read(b) }
-
-// reader is an object whose body fails after some bytes.
-type brokenReader struct {
-	obj  meta.Object
-	good int
-	shut *atomic.Bool
-}
-
-func (b brokenReader) Object() meta.Object { return b.obj }
-func (b brokenReader) Close() error        { b.shut.Store(true); return nil }
-func (b brokenReader) Range(context.Context, int64, int64) (io.ReadCloser, error) {
-	return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", b.good)), failing{})), nil
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) {
-	return 0, &meta.Error{Kind: meta.KindCorrupt, Op: "read", Err: errors.New("bad block")}
-}
-
-func TestBadBytesBreakTheConnection(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	shut := new(atomic.Bool)
-	obj := meta.Object{Bucket: "bkt", Key: "key", Size: 1 << 20, Modified: time.Now(), Digests: meta.Digests{ETag: "e"}}
-	s.hooks.openObject = func(context.Context, string, string, string) (s3api.ObjectReader, error) {
-		return brokenReader{obj, 700 << 10, shut}, nil
-	}
-	resp, err := s.client.Do(s.new(request{method: "GET", path: "/bkt/key"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	n, err := io.Copy(io.Discard, resp.Body)
-	if resp.StatusCode != 200 || err == nil || n >= 1<<20 {
-		t.Errorf("status %d, %d bytes, %v: a part was taken for the whole", resp.StatusCode, n, err)
-	}
-	// Before the first byte there is still time to say so.
-	s.hooks.openObject = func(context.Context, string, string, string) (s3api.ObjectReader, error) {
-		return brokenReader{obj, 0, shut}, nil
-	}
-	shut.Store(false)
-	s.get("/bkt/key").wantError(500, "InternalError", "We encountered an internal error. Please try again.")
-	if info := s.lastInfo(); info.ErrorCode != "InternalError" || !strings.Contains(info.Err.Error(), "bad block") || !shut.Load() {
-		t.Errorf("info is %+v, closed %v", info, shut.Load())
-	}
-}
 
 // TestKeepAliveAfterErrors: an error does not cost the connection where the body
 // is short.
