@@ -2,7 +2,6 @@ package master_test
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
-	"tdkvs/master/metadb"
 )
 
 // rolled is what a listing shows for a key: the key itself or a common prefix.
@@ -120,39 +118,11 @@ func TestListingLimits(t *testing.T) {
 	wantKind(t, err, meta.KindNoSuchBucket)
 }
 
-// countingDB counts the moves of cursors.
-type countingDB struct {
-	metadb.DB
-	moves *int
-}
-
-func (db countingDB) View(ctx context.Context, fn func(metadb.Tx) error) error {
-	return db.DB.View(ctx, func(tx metadb.Tx) error { return fn(countingTx{tx, db.moves}) })
-}
-
-type countingTx struct {
-	metadb.Tx
-	moves *int
-}
-
-func (tx countingTx) Seek(start, end []byte) metadb.Cursor {
-	return countingCursor{tx.Tx.Seek(start, end), tx.moves}
-}
-
-type countingCursor struct {
-	metadb.Cursor
-	moves *int
-}
-
-func (c countingCursor) Next()             { *c.moves++; c.Cursor.Next() }
-func (c countingCursor) SeekTo(key []byte) { *c.moves++; c.Cursor.SeekTo(key) }
-
 // A page of common prefixes costs its entries, not the objects beneath them.
 func TestListingSeeksPastPrefixes(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	moves := 0
-	s.db.DB = countingDB{s.db.DB, &moves}
+	counted := s.countWork()
 	for d := range 5 {
 		for f := range 300 {
 			s.put(fmt.Sprintf("d%d/%d", d, f), "")
@@ -160,15 +130,15 @@ func TestListingSeeksPastPrefixes(t *testing.T) {
 		s.createUpload(fmt.Sprintf("d%d/a", d))
 		s.createUpload(fmt.Sprintf("d%d/b", d))
 	}
-	moves = 0
+	counted.work = work{}
 	page, err := s.ListObjects(bg, meta.ListRequest{Bucket: bucket, Delimiter: "/", Limit: 1000})
-	if err != nil || len(page.Prefixes) != 5 || moves > 6 {
-		t.Errorf("%d prefixes in %d moves, %v", len(page.Prefixes), moves, err)
+	if err != nil || len(page.Prefixes) != 5 || counted.work.moves > 6 {
+		t.Errorf("%d prefixes in %d moves, %v", len(page.Prefixes), counted.work.moves, err)
 	}
-	moves = 0
+	counted.work = work{}
 	ups, err := s.ListUploads(bg, meta.UploadsRequest{Bucket: bucket, Delimiter: "/", Limit: 1000})
-	if err != nil || len(ups.Prefixes) != 5 || moves > 6 {
-		t.Errorf("%d prefixes of uploads in %d moves, %v", len(ups.Prefixes), moves, err)
+	if err != nil || len(ups.Prefixes) != 5 || counted.work.moves > 6 {
+		t.Errorf("%d prefixes of uploads in %d moves, %v", len(ups.Prefixes), counted.work.moves, err)
 	}
 	if err := s.DeleteBucket(bg, bucket); meta.KindOf(err) != meta.KindBucketNotEmpty {
 		t.Error(err)

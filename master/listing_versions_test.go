@@ -126,8 +126,7 @@ func TestListVersionsBehindDeleted(t *testing.T) {
 func TestListingCostsItsEntries(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	moves := 0
-	s.db.DB = countingDB{s.db.DB, &moves}
+	counted := s.countWork()
 	s.versioning(meta.VersioningEnabled)
 	for range 300 {
 		s.put("d/k", "")
@@ -136,11 +135,11 @@ func TestListingCostsItsEntries(t *testing.T) {
 	s.put("f", "")
 	cost := func(list func() int) int {
 		t.Helper()
-		moves = 0
+		counted.work = work{}
 		if n := list(); n != 3 {
 			t.Errorf("%d entries", n)
 		}
-		return moves
+		return counted.work.moves
 	}
 	if n := cost(func() int {
 		page, err := s.ListObjects(bg, meta.ListRequest{Bucket: bucket, Limit: 3})

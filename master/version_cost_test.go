@@ -1,7 +1,7 @@
 package master_test
 
 import (
-	"context"
+	"bytes"
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
@@ -12,71 +12,6 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
-
-// work is what transactions did: rows read one by one, rows passed by scans and
-// cursors, rows written.
-type work struct{ gets, passed, writes int }
-
-// workDB counts the work of the transactions that it runs. It is used by one
-// goroutine.
-type workDB struct {
-	metadb.DB
-	work work
-}
-
-func (db *workDB) View(ctx context.Context, fn func(metadb.Tx) error) error {
-	return db.DB.View(ctx, func(tx metadb.Tx) error { return fn(workTx{tx, &db.work}) })
-}
-
-func (db *workDB) Update(ctx context.Context, fn func(metadb.Tx) error) error {
-	return db.DB.Update(ctx, func(tx metadb.Tx) error { return fn(workTx{tx, &db.work}) })
-}
-
-type workTx struct {
-	metadb.Tx
-	work *work
-}
-
-func (tx workTx) Get(key []byte) ([]byte, error) {
-	tx.work.gets++
-	return tx.Tx.Get(key)
-}
-
-func (tx workTx) Set(key, value []byte) error {
-	tx.work.writes++
-	return tx.Tx.Set(key, value)
-}
-
-func (tx workTx) Delete(key []byte) error {
-	tx.work.writes++
-	return tx.Tx.Delete(key)
-}
-
-func (tx workTx) Scan(start, end []byte, fn func(key, value []byte) (bool, error)) error {
-	return tx.Tx.Scan(start, end, func(k, v []byte) (bool, error) {
-		tx.work.passed++
-		return fn(k, v)
-	})
-}
-
-func (tx workTx) Seek(start, end []byte) metadb.Cursor {
-	return workCursor{tx.Tx.Seek(start, end), tx.work}
-}
-
-type workCursor struct {
-	metadb.Cursor
-	work *work
-}
-
-func (c workCursor) Next() {
-	c.work.passed++
-	c.Cursor.Next()
-}
-
-func (c workCursor) SeekTo(key []byte) {
-	c.work.passed++
-	c.Cursor.SeekTo(key)
-}
 
 // versionedKey is a key with many versions, the null version the oldest of them.
 type versionedKey struct {
@@ -180,8 +115,7 @@ func (s *store) versionOperations(k versionedKey) []struct {
 func TestCostDoesNotGrowWithVersions(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	counted := &workDB{DB: s.db.DB}
-	s.db.DB = counted
+	counted := s.countWork()
 	few, many := s.fillVersions("few", 4), s.fillVersions("many", 3000)
 	fewer := s.versionOperations(few)
 	for i, op := range s.versionOperations(many) {
@@ -205,8 +139,7 @@ func TestCostDoesNotGrowWithVersions(t *testing.T) {
 func TestReadsOfALookup(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	counted := &workDB{DB: s.db.DB}
-	s.db.DB = counted
+	counted := s.countWork()
 	s.put("unversioned", "x")
 	k := s.fillVersions("k", 3)
 	for i, c := range []struct {
@@ -223,6 +156,24 @@ func TestReadsOfALookup(t *testing.T) {
 		if want := (work{gets: c.gets}); counted.work != want {
 			t.Errorf("case %d: %+v, want %+v", i, counted.work, want)
 		}
+	}
+}
+
+// The search for the version that takes the place of a deleted one begins where
+// that one stood: to delete a key's versions one by one, newest first, must not
+// pass all the deleted ones again each time.
+func TestPromotionBeginsBehindTheDeleted(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	counted := s.countWork()
+	k := s.fillVersions("k", 3)
+	cur, err := metadb.UnmarshalObject(s.rows()[string(metadb.ObjectKey(bucket, "k"))])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.removeVersions("k", k.current)
+	if want := metadb.VersionKey(bucket, "k", cur.Seq); !bytes.Equal(counted.scanned, want) {
+		t.Errorf("the search began at %x, want %x", counted.scanned, want)
 	}
 }
 

@@ -506,8 +506,7 @@ func (x *modelRun) configure(locking bool) {
 	}
 }
 
-// verify looks up every version of every key, lists what is current, reads the
-// counters, and checks how the rows hang together.
+// verify looks up every version of every key, lists them, reads the counters, and checks how the rows hang together.
 func (x *modelRun) verify() {
 	x.t.Helper()
 	if f := x.account("bnou", "v"); len(f.problems) > 0 {
@@ -537,8 +536,34 @@ func (x *modelRun) verify() {
 	if err != nil || !slices.Equal(listed, current) {
 		x.failf("listed %q, %v, want %q", listed, err, current)
 	}
+	x.listed()
 	if u, err := x.Usage(bg, bucket); err != nil || u != x.m.usage() {
 		x.failf("usage %+v, %v, want %+v", u, err, x.m.usage())
+	}
+}
+
+// listed compares a listing of all versions, page by page.
+func (x *modelRun) listed() {
+	x.t.Helper()
+	var want, got []string
+	for _, key := range slices.Sorted(maps.Keys(x.m.keys)) {
+		for i, v := range x.m.keys[key] {
+			want = append(want, fmt.Sprintf("%q %q latest %v marker %v size %d", key, x.m.shown(v), i == 0, v.marker(), len(v.body)))
+		}
+	}
+	req := meta.VersionsRequest{Bucket: bucket, Limit: 1 + x.r.IntN(20)}
+	for more := true; more; {
+		page, err := x.ListVersions(bg, req)
+		if err != nil {
+			x.failf("list versions: %v", err)
+		}
+		for _, v := range page.Versions {
+			got = append(got, fmt.Sprintf("%q %q latest %v marker %v size %d", v.Key, v.VersionID, v.Latest, v.DeleteMarker, v.Size))
+		}
+		more, req.KeyMarker, req.VersionIDMarker = page.Truncated, page.NextKeyMarker, page.NextVersionIDMarker
+	}
+	if !slices.Equal(got, want) {
+		x.failf("versions listed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
