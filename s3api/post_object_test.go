@@ -625,6 +625,22 @@ func TestPostObjectVersioned(t *testing.T) {
 	}
 }
 
+// TestPostObjectLocked: the lock of an object can be said in fields.
+func TestPostObjectLocked(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.lockBucket("bkt")
+	end := until(time.Hour)
+	u := s.form("bkt", "key", "k", "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", end, "x-amz-object-lock-legal-hold", "ON",
+		"Content-MD5", md5Of("content"))
+	version := u.send().want(204).header.Get("x-amz-version-id")
+	s.head("/bkt/k").want(200).wantHeader("x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", end, "x-amz-object-lock-legal-hold", "ON")
+	s.delete("/bkt/k?versionId="+version).wantError(403, "AccessDenied", "")
+	s.form("bkt", "key", "k", "x-amz-object-lock-mode", "GOVERNANCE", "Content-MD5", md5Of("content")).send().wantError(400, "InvalidArgument", "")
+	s.bucket("plain")
+	s.form("plain", "key", "k", "x-amz-object-lock-legal-hold", "ON", "Content-MD5", md5Of("content")).send().wantError(400, "InvalidRequest", "")
+}
+
 // TestPostObjectCrossOrigin: forms are sent by scripts, too.
 func TestPostObjectCrossOrigin(t *testing.T) {
 	t.Parallel()
