@@ -3,8 +3,6 @@ package s3api
 import (
 	"context"
 	"errors"
-	"net/http"
-	"strings"
 
 	"tdkvs/s3api/s3err"
 	"tdkvs/s3api/sigv4"
@@ -98,55 +96,5 @@ func (h *handler) hoist(req *Request) error {
 		return err
 	}
 	req.op = op
-	return nil
-}
-
-// authorizeRow asks for the permission of the operation's row. An operation on
-// many keys asks for each of them itself; it is then only refused to those who
-// could have none.
-func (h *handler) authorizeRow(ctx context.Context, req *Request) error {
-	permission := req.op.permission
-	if req.op.versionPermission != "" && req.param("versionId") != "" {
-		permission = req.op.versionPermission
-	}
-	if req.op.perKey && permission != "" && !req.anonymous() && h.cfg.Authorizer != nil {
-		return nil
-	}
-	return h.authorize(ctx, req, Access{Permission: permission, Bucket: req.Bucket, Key: req.Key, VersionID: req.param("versionId")})
-}
-
-// authorize asks for one permission. It fails closed: no permission named, no
-// identity or no Authorizer is a denial.
-func (h *handler) authorize(ctx context.Context, req *Request, a Access) error {
-	a.Identity, a.Operation = req.Identity, req.op.name
-	switch {
-	case a.Permission == "":
-		return s3err.Of(s3err.AccessDenied)
-	case a.Identity.Root:
-		return nil
-	case req.anonymous() || h.cfg.Authorizer == nil:
-		return s3err.Of(s3err.AccessDenied)
-	}
-	err := h.cfg.Authorizer.Authorize(ctx, a)
-	if errors.Is(err, ErrDenied) {
-		return s3err.Of(s3err.AccessDenied).Wrap(err)
-	}
-	return err
-}
-
-// checkOwner compares a header that says whom the client believes the bucket to
-// belong to. All buckets belong to the one account of this store.
-func (h *handler) checkOwner(req *Request, header string) error {
-	if !req.has(header) {
-		return nil
-	}
-	want := req.header(header)
-	if len(want) != 12 || strings.Trim(want, "0123456789") != "" {
-		return &s3err.Error{Code: "InvalidBucketOwnerAWSAccountID", Status: http.StatusBadRequest,
-			Message: "The value of the expected bucket owner parameter must be an AWS Account ID... [" + want + "]"}
-	}
-	if want != h.cfg.Owner.AccountID {
-		return s3err.Of(s3err.AccessDenied)
-	}
 	return nil
 }

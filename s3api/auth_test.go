@@ -26,8 +26,9 @@ func TestAuthentication(t *testing.T) {
 	s.do(request{method: "GET", path: "/bkt/key", key: "-"}).wantError(403, "AccessDenied", "Access Denied")
 	s.do(request{method: "HEAD", path: "/bkt/key", key: "-"}).want(403).wantBody("")
 	s.do(request{method: "GET", path: "/bkt/key", key: userKey, secret: userSecret}).wantError(403, "AccessDenied", "Access Denied")
-	// Who may do nothing does not learn what exists.
-	s.do(request{method: "GET", path: "/none/key", key: userKey, secret: userSecret}).wantError(403, "AccessDenied", "")
+	// Who may do nothing does not learn which keys there are; buckets are no secret.
+	s.do(request{method: "GET", path: "/bkt/none", key: userKey, secret: userSecret}).wantError(403, "AccessDenied", "")
+	s.do(request{method: "GET", path: "/none/key", key: userKey, secret: userSecret}).wantError(404, "NoSuchBucket", "")
 	if info := s.lastInfo(); info.AccessKey != userKey || info.Operation != "GetObject" || info.Bucket != "none" {
 		t.Errorf("info is %+v", info)
 	}

@@ -68,8 +68,8 @@ func ownershipControls() bucketXML[string] {
 	}
 }
 
-// accessBlock is a PublicAccessBlockConfiguration. Nothing is public here, so
-// each of its settings holds as it is.
+// accessBlock is a PublicAccessBlockConfiguration. No ACL is public here, so the
+// settings about ACLs hold as they are; the others bind bucket policies.
 type accessBlock struct {
 	given       bool // any of them
 	acls        bool

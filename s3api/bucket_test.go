@@ -196,7 +196,7 @@ func TestNotImplemented(t *testing.T) {
 	for _, rq := range []struct{ method, path, name string }{
 		{"PUT", "/bkt/key?encryption", "UpdateObjectEncryption"}, {"PUT", "/bkt?logging", "PutBucketLogging"},
 		{"POST", "/bkt/key?restore", "RestoreObject"},
-		{"GET", "/bkt/key?torrent", "GetObjectTorrent"}, {"PUT", "/bkt?policy", "PutBucketPolicy"},
+		{"GET", "/bkt/key?torrent", "GetObjectTorrent"}, {"PUT", "/bkt?website", "PutBucketWebsite"},
 	} {
 		s.do(request{method: rq.method, path: rq.path, body: "<x/>"}).wantError(501, "NotImplemented", "The operation "+rq.name+" is not implemented.")
 		if info := s.lastInfo(); info.Operation != rq.name || info.ErrorCode != "NotImplemented" || info.Status != 501 {

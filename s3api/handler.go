@@ -121,7 +121,8 @@ func (h *handler) serve(ctx context.Context, header http.Header, req *Request) (
 	if req.op.handle == nil {
 		return nil, s3err.New(s3err.NotImplemented, "The operation "+req.op.name+" is not implemented.")
 	}
-	return h.call(ctx, req, func(ctx context.Context) (*Response, error) { return req.op.handle(h, ctx, req) })
+	resp, err := h.call(ctx, req, func(ctx context.Context) (*Response, error) { return req.op.handle(h, ctx, req) })
+	return resp, h.hideMissing(ctx, req, err)
 }
 
 // call runs a handler; a panic is an internal error of this request alone.

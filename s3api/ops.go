@@ -3,6 +3,8 @@ package s3api
 import (
 	"context"
 	"net/http"
+
+	"tdkvs/s3api/policy"
 )
 
 // scope is what the path of a request names.
@@ -27,6 +29,7 @@ const (
 	bodyNone   bodyKind = iota // ignored when there is one
 	bodyStream                 // the bytes of an object or part
 	bodyXML                    // a document, decoded as it streams in
+	bodyJSON                   // a JSON document
 	bodyForm                   // multipart/form-data
 )
 
@@ -39,7 +42,7 @@ const (
 	authNobody                  // not at all: the answer is for everybody
 )
 
-// Limits of XML bodies, in bytes. A delete names up to 1,000 keys of 1,024
+// Limits of documents, in bytes. A delete names up to 1,000 keys of 1,024
 // bytes, of which each byte may be written as a character reference; a
 // completion names up to 10,000 parts with up to five checksums each.
 const (
@@ -47,6 +50,7 @@ const (
 	limitDeleteXML   = 8 << 20
 	limitCompleteXML = 8 << 20
 	limitConfigXML   = 1 << 20
+	limitPolicy      = policy.MaxSize
 )
 
 // handlerFunc serves one operation. The request has been authenticated and
@@ -79,7 +83,7 @@ type operation struct {
 	noVersion         bool   // versionId is refused, not ignored
 
 	body   bodyKind
-	limit  int64 // of an XML body, in bytes
+	limit  int64 // of a document, in bytes
 	status int   // on success; 0 means 200
 	handle handlerFunc
 	note   string // for the compatibility page

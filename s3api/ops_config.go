@@ -18,7 +18,7 @@ func bucketConfigOperations() []operation {
 		{name: "GetBucketAcl", method: get, scope: scopeBucket, query: q("acl"),
 			permission: "s3:GetBucketAcl", handle: (*handler).getBucketACL, note: "The owner has full control, always."},
 		{name: "GetBucketPolicyStatus", method: get, scope: scopeBucket, query: q("policyStatus"),
-			permission: "s3:GetBucketPolicyStatus", handle: unset(noBucketPolicy), note: notSet},
+			permission: "s3:GetBucketPolicyStatus", handle: (*handler).getBucketPolicyStatus},
 		{name: "GetBucketAbac", method: get, scope: scopeBucket, query: q("abac"), permission: "s3:GetBucketAbac"},
 		{name: "PutBucketAbac", method: put, scope: scopeBucket, query: q("abac"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAbac"},
 		{name: "PutBucketAcl", method: put, scope: scopeBucket, query: q("acl"), body: bodyXML, limit: limitSmallXML, permission: "s3:PutBucketAcl",
@@ -42,6 +42,7 @@ func bucketConfigOperations() []operation {
 		{name: "UpdateBucketMetadataJournalTableConfiguration", method: put, scope: scopeBucket, query: q("metadataJournalTable"), body: bodyXML, limit: limitSmallXML,
 			permission: "s3:UpdateBucketMetadataJournalTableConfiguration"},
 	}
+	ops = append(ops, policyOperations()...)
 	for _, d := range documents() {
 		ops = append(ops, d.operations()...)
 	}
@@ -49,6 +50,19 @@ func bucketConfigOperations() []operation {
 		ops = append(ops, d.operations()...)
 	}
 	return ops
+}
+
+// policyOperations are those of a bucket's policy, the one document in JSON.
+func policyOperations() []operation {
+	return []operation{
+		{name: "GetBucketPolicy", method: get, scope: scopeBucket, query: q("policy"),
+			permission: "s3:GetBucketPolicy", handle: (*handler).getBucketPolicy},
+		{name: "PutBucketPolicy", method: put, scope: scopeBucket, query: q("policy"), body: bodyJSON, limit: limitPolicy,
+			permission: "s3:PutBucketPolicy", status: http.StatusNoContent, handle: (*handler).putBucketPolicy,
+			note: "Root is never bound by a policy, so that it can always be mended."},
+		{name: "DeleteBucketPolicy", method: del, scope: scopeBucket, query: q("policy"),
+			permission: "s3:DeleteBucketPolicy", status: http.StatusNoContent, handle: (*handler).deleteBucketPolicy},
+	}
 }
 
 // bucketDocument is a bucket configuration document with up to three operations.
@@ -86,7 +100,7 @@ func (d bucketDocument) operations() []operation {
 	}
 	if d.del != "" {
 		permission := d.write
-		if d.del == "DeleteBucketPolicy" || d.del == "DeleteBucketWebsite" {
+		if d.del == "DeleteBucketWebsite" {
 			permission = "s3:" + d.del
 		}
 		ops = append(ops, operation{name: d.del, method: del, scope: scopeBucket, query: q(d.selector),
@@ -112,8 +126,6 @@ func documents() []bucketDocument {
 			"s3:GetBucketNotification", "s3:PutBucketNotification", only(emptyDocument("NotificationConfiguration")), notSet},
 		{"GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "ownershipControls",
 			"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", ownershipControls().handlers(0), "Only `BucketOwnerEnforced` can be set, which is how this store works in any case."},
-		{"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "policy",
-			"s3:GetBucketPolicy", "s3:PutBucketPolicy", only(unset(noBucketPolicy)), notSet},
 		{"GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "replication",
 			"s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", only(unset(noReplication)), notSet},
 		{"GetBucketRequestPayment", "PutBucketRequestPayment", "", "requestPayment",

@@ -12,8 +12,11 @@ import (
 	"tdkvs/s3api/sigv4"
 )
 
-// untouchable is a backend that no request may reach.
+// untouchable is a backend that no request may reach, but to ask whether a
+// bucket has a policy. It has none.
 type untouchable struct{ Backend }
+
+func (untouchable) BucketConfig(context.Context, string, string) ([]byte, error) { return nil, nil }
 
 func testHandler(t *testing.T, cfg Config) *handler {
 	t.Helper()
