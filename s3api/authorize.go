@@ -66,10 +66,13 @@ func (h *handler) authorize(ctx context.Context, req *Request, a Access) error {
 	return err
 }
 
+// createBucketOp is the one operation on a bucket that has no policy yet.
+const createBucketOp = "CreateBucket"
+
 // decideByPolicy asks the policy of a bucket. A bucket that is not there is an
 // error of its own, but for the request that would make it.
 func (h *handler) decideByPolicy(ctx context.Context, req *Request, a Access) (policy.Decision, error) {
-	if a.Bucket == "" || a.Permission == "s3:CreateBucket" {
+	if a.Bucket == "" || a.Operation == createBucketOp {
 		return policy.Silent, nil
 	}
 	p, err := h.bucketPolicy(ctx, a.Bucket)

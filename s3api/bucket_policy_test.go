@@ -207,17 +207,17 @@ func TestPolicyConditions(t *testing.T) {
 		{put, `{"ForAllValues:StringEquals":{"s3:RequestObjectTagKeys":["a"]}}`, false},
 		{put, `{"StringEquals":{"s3:x-amz-storage-class":"STANDARD"}}`, false},
 	} {
-		s.put("/bkt?policy", allow(`["s3:GetObject","s3:PutObject","s3:ListBucket"]`, `["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]`, `,"Condition":`+tt.condition)).want(204)
+		s.put("/bkt?policy", allow(`["s3:GetObject","s3:PutObject","s3:PutObjectTagging","s3:ListBucket"]`, `["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]`, `,"Condition":`+tt.condition)).want(204)
 		if got := s.do(tt.rq).status; (got == 200) != tt.want {
 			t.Errorf("%s %s under %s: %d", tt.rq.method, tt.rq.path, tt.condition, got)
 		}
 	}
 }
 
-// TestPublicAccessBlock: a public policy can not be set, or gives nothing.
+// TestPublicAccessBlockOfPolicies: a public policy can not be set, or gives nothing.
 //
 // Covers: PutPublicAccessBlock, PutBucketPolicy.
-func TestPublicAccessBlock(t *testing.T) {
+func TestPublicAccessBlockOfPolicies(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.bucket("bkt")

@@ -73,7 +73,8 @@ Implemented: %d of %d.
   is of the full object.
 - An ACL can be set where it says what holds anyway: full control for the owner, nothing for others.
 - Server-side encryption and grants to others are refused, not ignored. A canned ACL that comes with a new bucket or object is
-  checked and not applied, and storage classes are accepted: objects are private and stored alike.
+  checked and not applied, and storage classes are accepted: objects are private, but for what a bucket's policy allows, and stored alike.
+- Root is never bound by a bucket's policy.
 - An upload whose length is not announced, in HTTP chunks, is taken; AWS refuses it.
 - A full disk is ` + "`507 InsufficientStorage`" + `.
 

@@ -130,7 +130,7 @@ const corsPreflight = "A CORS preflight (`OPTIONS`), which nobody signs."
 
 func bucketOperations() []operation {
 	return []operation{
-		{name: "CreateBucket", method: put, scope: scopeBucket, body: bodyXML, limit: limitSmallXML,
+		{name: createBucketOp, method: put, scope: scopeBucket, body: bodyXML, limit: limitSmallXML,
 			permission: "s3:CreateBucket", handle: (*handler).createBucket,
 			note: "An existing bucket of one's own is 409 BucketAlreadyOwnedByYou in every region. Names `get`, `set` and `delete` are reserved; `kv`, the bucket of the native API, is allowed."},
 		{name: "HeadBucket", method: head, scope: scopeBucket,

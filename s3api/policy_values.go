@@ -130,9 +130,12 @@ func (v *conditionValues) existingTag(name string) []string {
 	if v.access.Key == "" {
 		return nil
 	}
-	version, err := parseVersionID(v.versions())
-	if err != nil {
-		return nil // the handler refuses it
+	var version string
+	if v.access.VersionID != "" {
+		var err error
+		if version, err = parseVersionID(v.access.VersionID, "versionId"); err != nil {
+			return nil // the handler refuses it
+		}
 	}
 	obj, err := v.h.cfg.Backend.Object(v.ctx, v.access.Bucket, v.access.Key, version)
 	switch {
@@ -144,13 +147,6 @@ func (v *conditionValues) existingTag(name string) []string {
 	}
 	value, ok := obj.Tags[name]
 	return present(value, ok)
-}
-
-func (v *conditionValues) versions() []string {
-	if v.access.VersionID == "" {
-		return nil
-	}
-	return []string{v.access.VersionID}
 }
 
 // requestTags are the tags that a write carries in its header.
