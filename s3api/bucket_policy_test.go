@@ -240,3 +240,20 @@ func TestPublicAccessBlockOfPolicies(t *testing.T) {
 	s.put("/bkt?policy", limited).want(204)
 	s.anonymous("GET", "/bkt/a", "").want(200)
 }
+
+// TestPublicForm: a form without a signature where the bucket's policy allows it.
+//
+// Covers: PostObject, PutBucketPolicy.
+func TestPublicForm(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.bucket("bkt")
+	s.put("/bkt?policy", allow(`"s3:PutObject"`, `"arn:aws:s3:::bkt/in/*"`)).want(204)
+	f := s.form("bkt", "key", "in/a")
+	f.key = ""
+	f.send().want(204)
+	s.get("/bkt/in/a").want(200)
+	f = s.form("bkt", "key", "out/a")
+	f.key = ""
+	f.send().wantError(403, "AccessDenied", "Access Denied")
+}

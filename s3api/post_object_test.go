@@ -432,7 +432,7 @@ func TestPostObjectSignatures(t *testing.T) {
 	anonymous.change = set("policy", anonymous.policy())
 	anonymous.send().wantError(403, "AccessDenied", "Access Denied")
 	anonymous.bucket = "none"
-	anonymous.send().wantError(403, "AccessDenied", "Access Denied")
+	anonymous.send().wantError(404, "NoSuchBucket", "")
 	u = s.form("bkt", "key", "k")
 	u.key, u.secret = userKey, userSecret
 	u.send().wantError(403, "AccessDenied", "Access Denied")
