@@ -17,6 +17,7 @@ import (
 type versionedKey struct {
 	name                    string
 	current, middle, oldest string // version ids
+	first                   uint64 // seq of the oldest; the others follow
 }
 
 // fillVersions makes a key with n noncurrent versions above the null version and
@@ -29,7 +30,7 @@ func (s *store) fillVersions(name string, n int) versionedKey {
 	s.versioning(meta.VersioningEnabled)
 	first := uint64(s.clock.now().UnixNano()) + 1<<20
 	s.clock.advance(time.Hour)
-	k := versionedKey{name: name, middle: versionID(first + uint64(n/2)), oldest: versionID(first), current: s.put(name, "").VersionID}
+	k := versionedKey{name: name, first: first, middle: versionID(first + uint64(n/2)), oldest: versionID(first), current: s.put(name, "").VersionID}
 	for from := 0; from < n; from += 100 {
 		err := s.db.Update(bg, func(tx metadb.Tx) error {
 			for i := from; i < min(n, from+100); i++ {
@@ -205,4 +206,27 @@ func BenchmarkVersions(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkDeleteVersions deletes the 50,000 versions of one key as clients do:
+// newest first, 1,000 in a request.
+func BenchmarkDeleteVersions(b *testing.B) {
+	const n = 50_000
+	s := &store{t: b, clock: newClock(), log: &lockedBuffer{}}
+	defer s.onDisk(b.TempDir())()
+	s.createBucket(bucket)
+	for b.Loop() {
+		b.StopTimer()
+		k := s.fillVersions("k", n)
+		b.StartTimer()
+		s.removeVersions("k", k.current)
+		for left := n; left > 0; left -= 1000 {
+			var ids []string
+			for i := range 1000 {
+				ids = append(ids, versionID(k.first+uint64(left-1-i)))
+			}
+			s.removeVersions("k", ids...)
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "versions/s")
 }
