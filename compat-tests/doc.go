@@ -20,5 +20,6 @@
 //	TDKVS_MEMORY_PARTS      parts of 5 MiB of the object that is completed in the memory test (default 20)
 //	TDKVS_MEMORY_DELETIONS  objects in each of 32 DeleteObjects at once (default 200, at most 1000)
 //	TDKVS_MEMORY_CLIENTS    clients that each send, and then ask for, 1 MiB at once (default 256)
+//	TDKVS_VERSIONS          versions of the key that has many (default 2000)
 //	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
 package compattests
