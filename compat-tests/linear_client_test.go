@@ -99,8 +99,10 @@ func (c *contender) step(key string) {
 			in.ifMatch = c.guess(key)
 		}
 		c.run(key, in, c.remove)
-	case dice < 85 || c.mode == unversioned:
+	case dice < 82 || c.mode == unversioned:
 		c.run(key, asked{action: doRead}, c.read)
+	case dice < 87:
+		c.run(key, asked{action: doList}, c.list)
 	default:
 		id := c.someVersion(key)
 		switch {

@@ -117,9 +117,9 @@ type keyModel struct {
 	first state // before the history
 	// ids are the version ids of writes, from whatever answer named them.
 	ids map[int]string
-	// rank orders the versions that the last listing shows. A version that was listed below another one can not have
-	// been made after it; to look at that at once, and not when the list comes, keeps the search short.
-	rank map[string]int
+	// newer holds, for each version, those that some listing shows below it. None of them can have been made after it; to
+	// look at that at once, and not when the list comes, keeps the search short.
+	newer map[string]map[string]bool
 }
 
 // porcupine is the model in the checker's form.
@@ -229,15 +229,14 @@ func (m *keyModel) idOf(in asked, out answered) string {
 	return fmt.Sprint(unknownID, in.write)
 }
 
-// mayFollow reports whether v may be newer than all of s, by the last listing.
+// mayFollow reports whether v may be newer than all of s, by the listings.
 func (m *keyModel) mayFollow(s state, v version) bool {
-	mine, listed := m.rank[v.id]
-	if !listed {
-		return true
+	if m.mode != versioned {
+		return true // the null version changes its place
 	}
 	for _, older := range s {
-		if rank, ok := m.rank[older.id]; ok {
-			return mine > rank
+		if m.newer[older.id][v.id] {
+			return false
 		}
 	}
 	return true
@@ -288,24 +287,55 @@ func (m *keyModel) list(s state, out answered) (bool, state) {
 
 // modelOf prepares the model for a key's history.
 func modelOf(m mode, first state, history []porcupine.Operation) porcupine.Model {
-	k := &keyModel{mode: m, first: first, ids: map[int]string{}, rank: map[string]int{}}
+	k := &keyModel{mode: m, first: first, ids: map[int]string{}, newer: map[string]map[string]bool{}}
 	for _, op := range history {
 		in, out := op.Input.(asked), op.Output.(answered)
 		switch {
-		case in.action == doDelete && out.result == done || in.action == doPut && out.result == done:
+		case (in.action == doDelete || in.action == doPut) && out.result == done:
 			k.ids[in.write] = out.version
 		case (in.action == doRead || in.action == doReadVersion) && out.write != 0:
 			k.ids[out.write] = out.version
-		}
-		if in.action == doList {
-			clear(k.rank)
 		}
 		for i, v := range out.listed {
 			if v.write != 0 {
 				k.ids[v.write] = v.id
 			}
-			k.rank[v.id] = len(out.listed) - i
+			if k.newer[v.id] == nil {
+				k.newer[v.id] = map[string]bool{}
+			}
+			for _, below := range out.listed[i+1:] {
+				k.newer[v.id][below.id] = true
+			}
 		}
 	}
 	return k.porcupine()
+}
+
+// withoutGhosts leaves out what certainly did not happen, of a history that ends with a listing of the versions that were
+// kept and a read: puts without an answer whose version nobody ever saw (to remove it, one must have known its id), and deletes
+// without an answer where nobody saw a delete marker that no answer explains.
+func withoutGhosts(m mode, history []porcupine.Operation) []porcupine.Operation {
+	if n := len(history); m != versioned || n < 2 || history[n-2].Input.(asked).action != doList {
+		return history
+	}
+	seen, explained := map[int]bool{}, map[string]bool{}
+	for _, op := range history {
+		in, out := op.Input.(asked), op.Output.(answered)
+		seen[out.write] = true
+		for _, v := range out.listed {
+			seen[v.write] = true
+		}
+		if in.action == doDelete && out.result == done {
+			explained[out.version] = true
+		}
+	}
+	mystery := slices.ContainsFunc(history, func(op porcupine.Operation) bool {
+		out := op.Output.(answered)
+		return op.Input.(asked).action != doDelete && out.marker && !explained[out.version] ||
+			slices.ContainsFunc(out.listed, func(v version) bool { return v.write == 0 && !explained[v.id] })
+	})
+	return slices.DeleteFunc(slices.Clone(history), func(op porcupine.Operation) bool {
+		in := op.Input.(asked)
+		return op.Output.(answered).result == lost && (in.action == doPut && !seen[in.write] || in.action == doDelete && !mystery)
+	})
 }

@@ -150,6 +150,7 @@ func (c *contest) judge(t *testing.T) {
 		t.Errorf("%s: %v", c.bucket, err)
 	}
 	for key, history := range c.history {
+		history = withoutGhosts(c.mode, history)
 		model := modelOf(c.mode, c.first[key], history)
 		began := time.Now()
 		verdict, info := porcupine.CheckOperationsVerbose(model, history, judgeLimit)
