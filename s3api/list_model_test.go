@@ -1,6 +1,7 @@
 package s3api_test
 
 import (
+	"encoding/xml"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -86,6 +87,9 @@ func (b *listed) query(prefix, delimiter string, limit int) url.Values {
 func (b *listed) list(q url.Values) *xmlElement {
 	b.s.t.Helper()
 	r := b.s.get("/" + b.name + "?" + q.Encode()).want(200)
+	if i := strings.IndexFunc(r.body[len(xml.Header):], func(c rune) bool { return c < ' ' || c == 0xFFFE || c == 0xFFFF }); i >= 0 {
+		b.s.t.Errorf("the document holds what XML does not keep, at %d: %q", i, r.body)
+	}
 	doc := parseDocument(r.body)
 	if q.Has("encoding-type") {
 		r.wellFormed() // the plain form may hold what XML 1.0 forbids

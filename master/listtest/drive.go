@@ -92,7 +92,7 @@ func Run(t testing.TB, cfg Config) {
 	}()
 	for round := 0; d.done < cfg.Cases && !t.Failed(); round++ {
 		d.fill(round)
-		for stop := min(cfg.Cases, d.done+20*cfg.Keys); d.done < stop && !t.Failed(); {
+		for stop := min(cfg.Cases, d.done+min(20*cfg.Keys, cfg.Cases/10)); d.done < stop && !t.Failed(); {
 			switch n := d.rand.IntN(20); {
 			case n == 0:
 				d.walkObjects()
