@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // TestListingSpeed lists many small objects under a thousand prefixes, flat and by prefix, checks that every key is
@@ -52,25 +55,123 @@ func (d *deployment) loadListed(t testing.TB, count int) {
 	if _, err := os.Stat(done); err == nil {
 		return
 	}
-	web := d.httpClient(t, benchClients)
+	l := &lister{d: d, t: t, web: d.httpClient(t, benchClients)}
+	began := time.Now()
+	l.together(count, func(i int) {
+		if err := d.nativePut(l.web, listedKey(i, count), []byte{'x'}); err != nil {
+			t.Errorf("object %d: %v", i, err)
+		}
+	})
+	t.Logf("loaded %d objects, %.0f/s", count, float64(count)/time.Since(began).Seconds())
+	d.writeFile(t, filepath.Base(done), "")
+}
+
+// TestManyVersionsSpeed compares what requests cost beside a key of many versions with what they cost beside a key of
+// one: a page of either listing, and a GET. TDKVS_LIST_VERSIONS says how many.
+func TestManyVersionsSpeed(t *testing.T) {
+	count := sizeFromEnv(t, "TDKVS_LIST_VERSIONS", 1200)
+	d := startDeployment(t, serverKind, settings{})
+	c := d.sdk(t)
+	for _, name := range []string{"one", "many"} {
+		b := bucket(t, c, name)
+		if _, err := c.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &b, VersioningConfiguration: &types.VersioningConfiguration{
+			Status: types.BucketVersioningStatusEnabled,
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		l := &lister{d: d, t: t, web: d.httpClient(t, benchClients), bucket: b}
+		began := time.Now()
+		l.together(1000, func(i int) { l.put(fmt.Sprintf("key-%04d", i)) })
+		if name == "many" {
+			l.together(count-1, func(int) { l.put("key-0500") })
+		}
+		t.Logf("%s: loaded in %v", name, time.Since(began).Round(time.Millisecond))
+		l.timeVersions(name, count)
+	}
+}
+
+// timeVersions times the requests, several of each, and checks what they answer.
+func (l *lister) timeVersions(name string, count int) {
+	l.t.Helper()
+	for what, request := range map[string]struct {
+		path  string
+		query url.Values
+		want  int // keys
+	}{
+		"a page of 1,000 objects":    {"", url.Values{"list-type": {"2"}}, 1000},
+		"a page of that object":      {"", url.Values{"list-type": {"2"}, "prefix": {"key-0500"}}, 1},
+		"a page of ten objects":      {"", url.Values{"list-type": {"2"}, "start-after": {"key-0494"}, "max-keys": {"10"}}, 10},
+		"a page of 1,000 versions":   {"", url.Values{"versions": {""}}, 1000},
+		"a page from that object on": {"", url.Values{"versions": {""}, "key-marker": {"key-0499"}, "max-keys": {"500"}}, 500},
+		"a GET of that object":       {"/key-0500", nil, 0},
+	} {
+		var took []time.Duration
+		for range 30 {
+			began := time.Now()
+			doc := l.get(request.path, request.query)
+			took = append(took, time.Since(began))
+			if got := bytes.Count(doc, []byte("<Key>")); got != request.want {
+				l.t.Fatalf("%s: %s has %d keys, not %d", name, what, got, request.want)
+			}
+		}
+		slices.Sort(took)
+		l.t.Logf("%s: %s: median %v", name, what, took[len(took)/2].Round(time.Microsecond))
+	}
+	if name == "many" {
+		l.walkVersions(count)
+	}
+}
+
+// walkVersions lists all versions of the key that has many.
+func (l *lister) walkVersions(count int) {
+	l.t.Helper()
+	query, seen := url.Values{"versions": {""}, "prefix": {"key-0500"}}, map[string]bool{}
+	began := time.Now()
+	for more := true; more; {
+		doc := l.page(query)
+		var next []byte
+		if next, _, more = element(doc, "<NextVersionIdMarker>", "</NextVersionIdMarker>"); more {
+			query.Set("key-marker", "key-0500")
+			query.Set("version-id-marker", string(next))
+		}
+		for id, rest, ok := element(doc, "<VersionId>", "</VersionId>"); ok; id, rest, ok = element(rest, "<VersionId>", "</VersionId>") {
+			seen[string(id)] = true
+		}
+	}
+	if len(seen) != count {
+		l.t.Errorf("%d versions of %d", len(seen), count)
+	}
+	l.t.Logf("%d versions listed: %.0f/s", count, float64(count)/time.Since(began).Seconds())
+}
+
+// together calls work for 0 to count-1, from all clients at once.
+func (l *lister) together(count int, work func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	began := time.Now()
 	for range benchClients {
 		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < count && !t.Failed(); i = int(next.Add(1)) - 1 {
-				if err := d.nativePut(web, listedKey(i, count), []byte{'x'}); err != nil {
-					t.Errorf("object %d: %v", i, err)
-				}
+			for i := int(next.Add(1)) - 1; i < count && !l.t.Failed(); i = int(next.Add(1)) - 1 {
+				work(i)
 			}
 		})
 	}
 	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
+	if l.t.Failed() {
+		l.t.FailNow()
 	}
-	t.Logf("loaded %d objects, %.0f/s", count, float64(count)/time.Since(began).Seconds())
-	d.writeFile(t, filepath.Base(done), "")
+}
+
+// put stores an object of one byte.
+func (l *lister) put(key string) {
+	resp, err := l.do(http.MethodPut, "/"+key, nil, "x")
+	if err != nil {
+		l.t.Errorf("put %s: %v", key, err)
+		return
+	}
+	_ = resp.Body.Close() // nothing of interest
+	if resp.StatusCode != http.StatusOK {
+		l.t.Errorf("put %s: %s", key, resp.Status)
+	}
 }
 
 // lister is a client that costs little: it signs, reads, and looks for elements by their tags.
@@ -79,27 +180,29 @@ type lister struct {
 	t      testing.TB
 	web    *http.Client
 	bucket string
-	signer v4.Signer
-	buf    bytes.Buffer
+	buf    bytes.Buffer // the body of the last page
 }
 
-// page returns the body of one answer; it holds until the next call.
-func (l *lister) page(query url.Values) []byte {
-	l.t.Helper()
-	if l.signer == (v4.Signer{}) {
-		l.signer = *v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	}
-	req, err := http.NewRequest(http.MethodGet, l.d.url()+"/"+l.bucket+"?"+query.Encode(), nil)
+// do sends a signed request.
+func (l *lister) do(method, path string, query url.Values, body string) (*http.Response, error) {
+	req, err := http.NewRequest(method, l.d.url()+"/"+l.bucket+path+"?"+query.Encode(), strings.NewReader(body))
 	if err != nil {
-		l.t.Fatal(err)
+		return nil, err
 	}
 	const unsigned = "UNSIGNED-PAYLOAD"
 	req.Header.Set("X-Amz-Content-Sha256", unsigned)
 	by := aws.Credentials{AccessKeyID: l.d.accessKey, SecretAccessKey: l.d.secretKey}
-	if err := l.signer.SignHTTP(context.Background(), by, req, unsigned, "s3", region, time.Now()); err != nil {
-		l.t.Fatal(err)
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	if err := signer.SignHTTP(context.Background(), by, req, unsigned, "s3", region, time.Now()); err != nil {
+		return nil, err
 	}
-	resp, err := l.web.Do(req)
+	return l.web.Do(req)
+}
+
+// get returns the body of an answer; it holds until the next call.
+func (l *lister) get(path string, query url.Values) []byte {
+	l.t.Helper()
+	resp, err := l.do(http.MethodGet, path, query, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -111,6 +214,9 @@ func (l *lister) page(query url.Values) []byte {
 	}
 	return l.buf.Bytes()
 }
+
+// page returns a page of a listing.
+func (l *lister) page(query url.Values) []byte { l.t.Helper(); return l.get("", query) }
 
 // element cuts the next element of this name out of a document.
 func element(doc []byte, begin, end string) (text, rest []byte, ok bool) {
