@@ -114,7 +114,7 @@ func (s *badgerSnapshot) get(key []byte) ([]byte, error) {
 }
 
 func (s *badgerSnapshot) iterate(start, end []byte) iterator {
-	opt := badger.IteratorOptions{Prefix: []byte{dataPrefix}}
+	opt := badger.IteratorOptions{Prefix: []byte{dataPrefix}, AllVersions: true}
 	if end != nil {
 		opt.Prefix = append(opt.Prefix, commonPrefix(start, end)...)
 	}
@@ -127,12 +127,20 @@ func (s *badgerSnapshot) close() {
 	s.store.doneReading(s.ts)
 }
 
-// badgerIterator is an iterator over Badger's, without the data prefix.
+// badgerIterator is an iterator over Badger's, without the data prefix. Badger
+// keeps what a key held before until a compaction drops it, and by itself steps
+// over all of that, one by one: beside a key that is written all the time every
+// scan would pay for each write. So this one sees all and jumps.
 type badgerIterator struct {
-	it  *badger.Iterator
-	end []byte
-	buf []byte
+	it   *badger.Iterator // over all that keys held, newest first
+	end  []byte
+	buf  []byte // for prefixed keys
+	last []byte // the prefixed key that was passed last
 }
+
+// maxStale is how many old values of one key are stepped over before a jump,
+// which costs about as much.
+const maxStale = 8
 
 func (i *badgerIterator) valid() bool {
 	return i.it.Valid() && (i.end == nil || bytes.Compare(i.key(), i.end) < 0)
@@ -142,14 +150,40 @@ func (i *badgerIterator) key() []byte { return i.it.Item().Key()[1:] }
 
 func (i *badgerIterator) value() ([]byte, error) { return itemValue(i.it.Item()) }
 
-func (i *badgerIterator) next() { i.it.Next() }
+func (i *badgerIterator) next() {
+	i.last = append(i.last[:0], i.it.Item().Key()...)
+	i.it.Next()
+	i.settle()
+}
 
 func (i *badgerIterator) seek(key []byte) {
 	if i.end != nil && bytes.Compare(key, i.end) > 0 {
 		key = i.end // not outside the iterator's prefix by way of an upper bound below start
 	}
-	i.buf = prefixed(i.buf[:0], key)
+	i.buf, i.last = prefixed(i.buf[:0], key), i.last[:0]
 	i.it.Seek(i.buf)
+	i.settle()
+}
+
+// settle moves on to what a key holds now: past what the last one held before,
+// and past keys that were deleted.
+func (i *badgerIterator) settle() {
+	for stale := 0; i.it.Valid(); {
+		item := i.it.Item()
+		switch same := bytes.Equal(item.Key(), i.last); {
+		case !same && !item.IsDeletedOrExpired():
+			return
+		case !same:
+			i.last, stale = append(i.last[:0], item.Key()...), 0
+		case stale == maxStale:
+			i.buf, stale = append(append(i.buf[:0], i.last...), 0), 0
+			i.it.Seek(i.buf) // the first key behind it
+			continue
+		default:
+			stale++
+		}
+		i.it.Next()
+	}
 }
 
 func (i *badgerIterator) close() { i.it.Close() }
