@@ -34,6 +34,12 @@ func pythons(t testing.TB) map[string]string {
 // Covers: CreateBucket, HeadBucket, GetBucketLocation, ListBuckets, DeleteBucket, PutObject, GetObject, HeadObject.
 // Covers: DeleteObject, DeleteObjects, CopyObject, ListObjects, ListObjectsV2, CreateMultipartUpload, UploadPart.
 // Covers: UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
+// Covers: PutBucketVersioning, GetBucketVersioning, ListObjectVersions, PutObjectTagging, GetObjectTagging.
+// Covers: DeleteObjectTagging, PutBucketTagging, GetBucketTagging, PutObjectLockConfiguration.
+// Covers: GetObjectLockConfiguration, PutObjectRetention, GetObjectRetention, PutObjectLegalHold, GetObjectLegalHold.
+// Covers: GetObjectAttributes, PutBucketCors, GetBucketCors, PreflightObject, PostObject, DeleteBucketCors.
+// Covers: DeleteBucketTagging, PutBucketAcl, GetBucketAcl, PutObjectAcl, GetObjectAcl, PutBucketOwnershipControls.
+// Covers: GetBucketOwnershipControls, PutPublicAccessBlock, GetPublicAccessBlock, DeletePublicAccessBlock.
 func TestBoto3(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		program, err := filepath.Abs("boto3/run.py")

@@ -28,6 +28,10 @@ func (d *deployment) jsProgram(t testing.TB, name string) tool {
 // Covers: CreateBucket, HeadBucket, GetBucketLocation, ListBuckets, DeleteBucket, PutObject, GetObject, HeadObject.
 // Covers: DeleteObject, DeleteObjects, CopyObject, ListObjects, ListObjectsV2, CreateMultipartUpload, UploadPart.
 // Covers: UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
+// Covers: PutBucketVersioning, GetBucketVersioning, ListObjectVersions, PutObjectTagging, GetObjectTagging.
+// Covers: DeleteObjectTagging, PutBucketTagging, GetBucketTagging, PutObjectLockConfiguration.
+// Covers: GetObjectLockConfiguration, PutObjectRetention, GetObjectRetention, PutObjectLegalHold, GetObjectLegalHold.
+// Covers: GetObjectAttributes, PutBucketCors, GetBucketCors, PreflightObject, PostObject.
 func TestJavaScriptSDK(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		runCases(t, d.jsProgram(t, "run.js"))

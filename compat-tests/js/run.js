@@ -7,4 +7,5 @@ require("./checksums");
 require("./listings");
 require("./presigned");
 require("./errors");
+require("./features");
 require("./harness").run();
