@@ -4,22 +4,64 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// awsCLI runs the aws CLI, of version 1 or 2, with nothing of the user's own configuration.
+// awsCLI runs one aws CLI, of version 1 or 2, with nothing of the user's own configuration: what it does with checksums is
+// what it does by itself.
 type awsCLI struct {
-	d   *deployment
+	path string // of the program
+	d    *deployment
 	env []string
 	dir string
+}
+
+// awsCLIs returns the aws programs on PATH, one of each version, by version.
+func awsCLIs(t testing.TB) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join(dir, "aws")
+		if _, err := exec.LookPath(path); err != nil {
+			continue
+		}
+		version, _, _ := strings.Cut(string(tool{name: path, args: []string{"--version"}}.run(t)), " ")
+		if found[version] == "" {
+			found[version] = path
+		}
+	}
+	if len(found) == 0 {
+		t.Fatal("no aws CLI; compat-tests/install-tools.sh installs it (Debian: apt-get install awscli)")
+	}
+	return found
+}
+
+// eachAWSCLI runs a test with each version of the aws CLI against one process, and with the first on PATH against a cluster.
+func eachAWSCLI(t *testing.T, test func(t *testing.T, a awsCLI)) {
+	t.Helper()
+	programs := awsCLIs(t)
+	eachDeployment(t, func(t *testing.T, d *deployment) {
+		if d.kind == clusterKind {
+			test(t, d.awsCLI(t))
+			return
+		}
+		for version, path := range programs {
+			t.Run(strings.ReplaceAll(version, "/", " "), func(t *testing.T) {
+				a := d.awsCLI(t)
+				a.path = path
+				test(t, a)
+			})
+		}
+	})
 }
 
 func (d *deployment) awsCLI(t testing.TB) awsCLI {
 	t.Helper()
 	dir := t.TempDir()
-	return awsCLI{d: d, dir: dir, env: []string{
+	return awsCLI{path: "aws", d: d, dir: dir, env: []string{
 		"AWS_ACCESS_KEY_ID=" + d.accessKey, "AWS_SECRET_ACCESS_KEY=" + d.secretKey, "AWS_DEFAULT_REGION=" + region,
 		"AWS_CONFIG_FILE=" + filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(dir, "credentials"),
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
@@ -27,7 +69,7 @@ func (d *deployment) awsCLI(t testing.TB) awsCLI {
 }
 
 func (a awsCLI) tool(args ...string) tool {
-	return tool{name: "aws", args: append([]string{"--endpoint-url", a.d.url()}, args...), env: a.env, dir: a.dir}
+	return tool{name: a.path, args: append([]string{"--endpoint-url", a.d.url()}, args...), env: a.env, dir: a.dir}
 }
 
 // s3 runs an "aws s3" command and returns its standard output.
@@ -39,8 +81,7 @@ func (a awsCLI) s3(t testing.TB, args ...string) string {
 // Covers: PutObject, GetObject, ListObjectsV2, DeleteObject, CreateMultipartUpload, UploadPart.
 // Covers: CompleteMultipartUpload.
 func TestAWSCLI(t *testing.T) {
-	eachDeployment(t, func(t *testing.T, d *deployment) {
-		a := d.awsCLI(t)
+	eachAWSCLI(t, func(t *testing.T, a awsCLI) {
 		a.s3(t, "mb", "s3://cli")
 		if out := a.s3(t, "ls"); !strings.Contains(out, " cli\n") {
 			t.Errorf("ls: %q", out)
@@ -101,8 +142,8 @@ func testCLIPresign(t *testing.T, a awsCLI) {
 
 // Covers: PutObject, GetObject, ListObjectsV2, DeleteObject.
 func TestAWSCLISync(t *testing.T) {
-	eachDeployment(t, func(t *testing.T, d *deployment) {
-		a, tree := d.awsCLI(t), sampleTree(t)
+	eachAWSCLI(t, func(t *testing.T, a awsCLI) {
+		tree := sampleTree(t)
 		a.s3(t, "mb", "s3://synced")
 		a.s3(t, "sync", "--no-progress", tree, "s3://synced/tree")
 		if out := a.s3(t, "sync", "--no-progress", tree, "s3://synced/tree"); out != "" {
@@ -130,8 +171,7 @@ func TestAWSCLISync(t *testing.T) {
 
 // TestAWSCLIAPI uses commands that the s3 commands above do not reach.
 func TestAWSCLIAPI(t *testing.T) {
-	eachDeployment(t, func(t *testing.T, d *deployment) {
-		a := d.awsCLI(t)
+	eachAWSCLI(t, func(t *testing.T, a awsCLI) {
 		api := func(args ...string) string { return string(a.tool(append([]string{"s3api"}, args...)...).run(t)) }
 		api("create-bucket", "--bucket", "api", "--create-bucket-configuration", "LocationConstraint="+region)
 		if out := api("get-bucket-location", "--bucket", "api"); !strings.Contains(out, region) {
