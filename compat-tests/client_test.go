@@ -56,6 +56,9 @@ func (d *deployment) sdk(t testing.TB, options ...func(*s3.Options)) *s3.Client 
 		BaseEndpoint: aws.String(d.url()),
 		HTTPClient:   d.httpClient(t, 64),
 		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+		// What config.LoadDefaultConfig sets, and so what programs do.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
 	options = append([]func(*s3.Options){func(o *s3.Options) { o.UsePathStyle = true }}, options...)
 	return s3.NewFromConfig(cfg, options...)
