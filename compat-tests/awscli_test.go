@@ -15,8 +15,8 @@ import (
 type awsCLI struct {
 	path string // of the program
 	d    *deployment
-	env []string
-	dir string
+	env  []string
+	dir  string
 }
 
 // awsCLIs returns the aws programs on PATH, one of each version, by version.
