@@ -48,6 +48,7 @@ func (h *handler) createBucket(ctx context.Context, r *Request) (*Response, erro
 	}
 	resp := new(Response)
 	resp.set("Location", "/"+r.Bucket)
+	resp.set("x-amz-bucket-arn", bucketARN(r.Bucket))
 	return resp, nil
 }
 
@@ -152,8 +153,12 @@ func (h *handler) headBucket(ctx context.Context, r *Request) (*Response, error)
 	resp := &Response{contentType: "application/xml"}
 	resp.set("x-amz-bucket-region", h.regionOf(b))
 	resp.set("x-amz-access-point-alias", "false")
+	resp.set("x-amz-bucket-arn", bucketARN(r.Bucket))
 	return resp, nil
 }
+
+// bucketARN is how IAM names a bucket.
+func bucketARN(name string) string { return "arn:aws:s3:::" + name }
 
 // deleteBucket serves DeleteBucket.
 func (h *handler) deleteBucket(ctx context.Context, r *Request) (*Response, error) {

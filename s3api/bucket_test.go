@@ -17,8 +17,8 @@ func TestBucketLifecycle(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.head("/bkt").want(404).wantBody("").wantHeader("Content-Type", "application/xml")
-	s.put("/bkt", "").want(200).wantHeader("Location", "/bkt").wantBody("")
-	s.head("/bkt").want(200).wantHeader("x-amz-bucket-region", region, "x-amz-access-point-alias", "false", "x-amz-id-2", hostID).wantBody("")
+	s.put("/bkt", "").want(200).wantHeader("Location", "/bkt", "x-amz-bucket-arn", "arn:aws:s3:::bkt").wantBody("")
+	s.head("/bkt").want(200).wantHeader("x-amz-bucket-region", region, "x-amz-access-point-alias", "false", "x-amz-bucket-arn", "arn:aws:s3:::bkt", "x-amz-id-2", hostID).wantBody("")
 	s.put("/bkt", "").wantError(409, "BucketAlreadyOwnedByYou",
 		"Your previous request to create the named bucket succeeded and you already own it.", "BucketName", "bkt")
 	s.get("/bkt?location").want(200).wantBody(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +

@@ -132,7 +132,7 @@ func withSubject(e *s3err.Error, r *Request) *s3err.Error {
 func errorDocument(d *document, e *s3err.Error, resource, requestID, hostID string) {
 	d.open("Error")
 	d.text("Code", e.Code)
-	d.text("Message", e.Message)
+	d.message(e.Message)
 	for _, f := range e.Fields {
 		d.text(f.Name, f.Value)
 	}
@@ -140,6 +140,19 @@ func errorDocument(d *document, e *s3err.Error, resource, requestID, hostID stri
 	d.text("RequestId", requestID)
 	d.text("HostId", hostID)
 	d.close("Error")
+}
+
+// message writes the Message element. Quotes stand as they are: people look for
+// what is between them.
+func (d *document) message(s string) {
+	d.open("Message")
+	for i, part := range strings.Split(s, `"`) {
+		if i > 0 {
+			d.b = append(d.b, '"')
+		}
+		d.b = appendText(d.b, part)
+	}
+	d.close("Message")
 }
 
 // writeError answers a request with an error. HEAD and 304 have no body.

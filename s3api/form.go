@@ -62,6 +62,9 @@ func (r *Request) readForm() (*form, error) {
 		}
 		left -= len(params["boundary"]) + partOverhead(part)
 		name, fileName := disposition(part)
+		if name == "" {
+			return nil, s3err.Of(s3err.MalformedPOSTRequest)
+		}
 		if strings.EqualFold(name, fileField) {
 			guard.open = true
 			f.file = part
@@ -75,9 +78,7 @@ func (r *Request) readForm() (*form, error) {
 		if left -= len(value); left < 0 {
 			return nil, errFormTooLong()
 		}
-		if name != "" {
-			f.add(name, string(value))
-		}
+		f.add(name, string(value))
 	}
 }
 

@@ -2,10 +2,12 @@ package s3api
 
 import (
 	"context"
+	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/checksum"
 	"tdkvs/s3api/conditional"
+	"tdkvs/s3api/s3err"
 )
 
 // createMultipartUpload serves CreateMultipartUpload.
@@ -148,7 +150,22 @@ func (h *handler) copyPart(ctx context.Context, reader ObjectReader, span condit
 	return resp, nil
 }
 
-// abortMultipartUpload serves AbortMultipartUpload.
+// abortMultipartUpload serves AbortMultipartUpload. The condition on the time of
+// initiation, which AWS knows for directory buckets, is kept for all: whoever
+// sets it must not lose an upload to its being overlooked.
 func (h *handler) abortMultipartUpload(ctx context.Context, r *Request) (*Response, error) {
+	if v := r.header("X-Amz-If-Match-Initiated-Time"); v != "" {
+		t, ok := conditional.ParseTime(v)
+		if !ok {
+			return nil, s3err.Argument("Invalid date", "x-amz-if-match-initiated-time", v)
+		}
+		up, err := h.cfg.Backend.Upload(ctx, r.Bucket, r.Key, r.param("uploadId"))
+		if err != nil {
+			return nil, err
+		}
+		if !t.Truncate(time.Second).Equal(up.Initiated.Truncate(time.Second)) {
+			return nil, preconditionFailed("x-amz-if-match-initiated-time")
+		}
+	}
 	return new(Response), h.cfg.Backend.AbortUpload(ctx, r.Bucket, r.Key, r.param("uploadId"))
 }

@@ -5,10 +5,12 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tdkvs/master/meta"
 )
@@ -399,4 +401,25 @@ func TestCompleteRetriesConflicts(t *testing.T) {
 	}
 	u.complete(completeDoc(1, etagOf("x"))).wantError(409, "OperationAborted", "")
 	u.complete(completeDoc(1, etagOf("x")), "If-Match", etagOf("x")).wantError(409, "ConditionalRequestConflict", "")
+}
+
+// TestAbortIfInitiated: an upload that began at another time than the client says is left alone.
+//
+// Covers: AbortMultipartUpload.
+func TestAbortIfInitiated(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.bucket("bkt")
+	const header = "x-amz-if-match-initiated-time"
+	u := s.upload("/bkt/key")
+	initiated, err := time.Parse(time.RFC3339, s.get("/bkt?uploads").want(200).text("Initiated"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := u.path + "?uploadId=" + u.id
+	other := initiated.Add(-time.Second).UTC().Format(http.TimeFormat)
+	s.delete(path, header, other).wantError(412, "PreconditionFailed", "", "Condition", header)
+	s.delete(path, header, "yesterday").wantError(400, "InvalidArgument", "Invalid date", "ArgumentName", header, "ArgumentValue", "yesterday")
+	s.delete(path, header, initiated.UTC().Format(http.TimeFormat)).want(204)
+	s.delete(path, header, initiated.UTC().Format(http.TimeFormat)).wantError(404, "NoSuchUpload", "")
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -358,7 +359,7 @@ func TestPostObjectPreface(t *testing.T) {
 	u.send().want(204)
 	for name, fields := range map[string][][2]string{
 		"value": {{"x-ignore-a", long(20 << 10)}}, "name": {{"x-ignore-" + long(20<<10), ""}}, "huge": {{"x-ignore-a", long(2 << 20)}},
-		"many": make([][2]string, 400), "spread": {{"x-ignore-a", long(10 << 10)}, {"x-ignore-b", long(10 << 10)}},
+		"many": slices.Repeat([][2]string{{"x-ignore-a", ""}}, 400), "spread": {{"x-ignore-a", long(10 << 10)}, {"x-ignore-b", long(10 << 10)}},
 		"header": {{"x-ignore-a\"\r\nX-Long: " + long(30<<10) + "\r\nX-Quote: \"", ""}},
 	} {
 		u := s.form("bkt", "key", "k")
@@ -373,6 +374,9 @@ func TestPostObjectPreface(t *testing.T) {
 	u = s.form("bkt", "key", "k")
 	u.fields, u.noFile = append(u.fields, [2]string{"upload", long(30 << 10)}), true
 	u.send().wantError(400, "MaxPostPreDataLengthExceededError", tooLong)
+	u = s.form("bkt", "key", "k")
+	u.fields = append(u.fields, [2]string{"", long(30 << 10)})
+	u.send().wantError(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.")
 }
 
 func TestPostObjectSignatures(t *testing.T) {

@@ -403,7 +403,7 @@ func (r *result) wantError(status int, code, message string, fields ...string) *
 	r.want(status)
 	r.wantXML("<Error><Code>"+code+"</Code>", "<RequestId>"+r.header.Get("x-amz-request-id")+"</RequestId>", "<HostId>"+hostID+"</HostId>", "<Resource>")
 	if message != "" {
-		r.wantXML("<Message>" + escape(message) + "</Message>")
+		r.wantXML("<Message>" + strings.ReplaceAll(escape(message), "&quot;", `"`) + "</Message>")
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		r.wantXML("<" + fields[i] + ">" + escape(fields[i+1]) + "</" + fields[i] + ">")

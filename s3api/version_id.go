@@ -39,10 +39,24 @@ func parseVersionID(id, argument string) (string, error) {
 		return "", s3err.Argument("Version id cannot be the empty string", argument, "")
 	case id == meta.NullVersion:
 		return id, nil
-	case len(id) == versionIDLen && strings.Trim(id, versionIDAlphabet) == "":
+	case len(id) == versionIDLen && strings.Trim(id, versionIDAlphabet) == "", foreignID(id):
 		return id, nil
 	}
 	return "", invalidVersionID(argument, id)
+}
+
+// foreignID reports whether an id has the form that other stores give to those of
+// versions, a UUID or a ULID. Clients that moved here may still ask for one: that
+// there is no such version tells them more than that there can be none.
+func foreignID(id string) bool {
+	const hex, crockford = "0123456789abcdef", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	switch len(id) {
+	case 26:
+		return strings.Trim(id, crockford) == ""
+	case 36:
+		return id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' && strings.Trim(id, hex+"-") == ""
+	}
+	return false
 }
 
 func invalidVersionID(argument, value string) *s3err.Error {

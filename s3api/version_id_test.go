@@ -67,8 +67,9 @@ func TestVersionIDs(t *testing.T) {
 	s.versioned("bkt")
 	v1 := s.putVersion("/bkt/key", "x")
 	other := s.putVersion("/bkt/other", "y")
+	const ulidLike, uuidLike = "01bx5zzkbkactav9wevgemmvrz", "a1b2c3d4_0000-4000-8000-0123456789ab"
 	const empty, invalid, none = "Version id cannot be the empty string", "Invalid version id specified", "The specified version does not exist."
-	for _, bad := range []string{"abc", "invalid_versionId", v1[:31], v1 + "0", "NULL", " " + v1[1:], strings.Repeat("!", 32), strings.Repeat("é", 16)} {
+	for _, bad := range []string{"abc", "invalid_versionId", v1[:31], v1 + "0", "NULL", " " + v1[1:], strings.Repeat("!", 32), strings.Repeat("é", 16), ulidLike, uuidLike} {
 		path := "/bkt/key?versionId=" + urlQuery(bad)
 		s.get(path).wantError(400, "InvalidArgument", invalid, "ArgumentName", "versionId", "ArgumentValue", bad)
 		s.get(path+"&acl").wantError(400, "InvalidArgument", invalid, "ArgumentName", "versionId", "ArgumentValue", bad)
@@ -83,7 +84,8 @@ func TestVersionIDs(t *testing.T) {
 	twice := "/bkt/key?versionId=" + v1 + "&versionId=" + other
 	s.get(twice).wantError(400, "InvalidArgument", invalid, "ArgumentValue", v1+", "+other)
 	s.delete(twice).wantError(400, "InvalidArgument", invalid)
-	for _, gone := range []string{another, other, "null"} {
+	const uuid, ulid = "a1b2c3d4-0000-4000-8000-0123456789ab", "01BX5ZZKBKACTAV9WEVGEMMVRZ" // as other stores name versions
+	for _, gone := range []string{another, other, "null", uuid, ulid} {
 		for _, key := range []string{"key", "none"} {
 			path := "/bkt/" + key + "?versionId=" + gone
 			s.get(path).wantError(404, "NoSuchVersion", none, "Key", key, "VersionId", gone).wantHeader("x-amz-delete-marker", "", "x-amz-version-id", "")

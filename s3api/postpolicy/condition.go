@@ -42,14 +42,26 @@ func (p *Policy) add(raw json.RawMessage) error {
 		if len(list) != 3 {
 			return errArguments(operation)
 		}
-		return p.addMatch(list, name == "starts-with", string(raw))
+		return p.addMatch(list, name == "starts-with", words(list))
 	case "content-length-range":
 		if len(list) != 3 {
 			return errArguments(operation)
 		}
-		return p.addRange(list, string(raw))
+		return p.addRange(list, words(list))
 	}
 	return invalid("Invalid Condition: unknown operation '" + operation + "'.")
+}
+
+// words is a condition as AWS shows it, however the policy spaces it.
+func words(list []json.RawMessage) string {
+	parts := make([]string, len(list))
+	for i, raw := range list {
+		parts[i] = string(raw)
+		if s, ok := text(raw); ok {
+			parts[i] = quote(s)
+		}
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
 }
 
 func errArguments(operation string) error {
@@ -69,7 +81,7 @@ func (p *Policy) addSimple(members []member) error {
 		return invalid("Invalid Simple-Condition: value must be a string.")
 	}
 	name := members[0].name
-	words := `["eq", ` + quote("$"+name) + `, ` + quote(want) + `]` // as AWS shows it
+	words := `["eq", ` + quote("$"+name) + `, ` + quote(want) + `]`
 	if name == "" {
 		return errFailed(words)
 	}

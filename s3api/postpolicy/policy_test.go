@@ -97,7 +97,7 @@ func TestParseErrors(t *testing.T) {
 	}
 	for _, tt := range []struct{ doc, want string }{
 		{`["eq", "key", "x"]`, `["eq", "key", "x"]`},
-		{`["starts-with","$","x"]`, `["starts-with","$","x"]`},
+		{`["starts-with","$","x"]`, `["starts-with", "$", "x"]`},
 		{`["content-length-range", "test", "10"]`, `["content-length-range", "test", "10"]`},
 		{`{"": "x"}`, `["eq", "$", "x"]`},
 	} {
@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 		{b + `{"KEY": "a"}`, fields("kEy", "b"), failed + `["eq", "$KEY", "a"]`},
 		{`{"bUcKeT": "bkt"}, ["StArTs-WiTh", "$KeY", "foo"], {"AcL": "private"}`, fields("kEy", "foo.txt", "aCl", "private", "pOLICy", "x"), ""},
 		{b + `["eq", "$key", "a"]`, fields("key", "a"), ""},
-		{b + `["eq","$key","a"]`, fields("key", "ab"), failed + `["eq","$key","a"]`},
+		{b + `["eq","$key","a"]`, fields("key", "ab"), failed + `["eq", "$key", "a"]`},
 		{b + `["eq", "$key", 5]`, fields("key", "5"), ""},
 		{b + `["eq", "$key", 5]`, fields("key", "6"), failed + `["eq", "$key", 5]`},
 		{b + `["starts-with", "$key", "a/"]`, fields("key", "a/b"), ""},

@@ -80,7 +80,7 @@ func headerClaim(r *http.Request) (*claim, error) {
 	case !ok:
 		return nil, s3err.Argument("Authorization header is invalid -- one and only one ' ' (space) required.", "Authorization", "")
 	case mechanism == algorithm:
-	case strings.HasPrefix(mechanism, "AWS"): // version 2, 4a
+	case mechanism == "AWS", mechanism == "AWS4-ECDSA-P256-SHA256": // version 2, 4a
 		return nil, errUnsupportedMechanism()
 	default:
 		return nil, s3err.Argument("Unsupported Authorization Type", "Authorization", mechanism)
@@ -130,8 +130,8 @@ func splitAuthorization(s string) (credential, headers, signature string, err er
 			headers = value
 		case name == "Signature" && signature == "":
 			signature = value
-		default:
-			n = -1 << 10 // an unknown or repeated component: never three
+		case name == "Credential", name == "SignedHeaders", name == "Signature":
+			n = -1 << 10 // repeated: never three
 		}
 	}
 	switch {
@@ -147,21 +147,19 @@ func splitAuthorization(s string) (credential, headers, signature string, err er
 	return credential, headers, signature, nil
 }
 
-// readCredential splits "AKID/date/region/service/aws4_request". An access key
-// may contain slashes, so it is read from its end.
+// readCredential splits "AKID/date/region/service/aws4_request".
 func (c *claim) readCredential(s string) error {
 	d := dialectOf(c.kind)
 	parts := strings.Split(s, "/")
-	n := len(parts) - 4
-	if n < 1 {
+	if len(parts) != 5 {
 		return d.credential(credentialForm)
 	}
-	c.accessKey = strings.Join(parts[:n], "/")
-	c.scope = scope{date: parts[n], region: parts[n+1], service: parts[n+2]}
+	c.accessKey = parts[0]
+	c.scope = scope{date: parts[1], region: parts[2], service: parts[3]}
 	if c.accessKey == "" {
 		return d.credential("a non-empty Access Key (AKID) must be provided in the credential.")
 	}
-	if last := parts[n+3]; last != terminator {
+	if last := parts[4]; last != terminator {
 		return d.credential("incorrect terminal %q. This endpoint uses %q.", last, terminator)
 	}
 	if _, err := time.Parse(dateFormat, c.scope.date); err != nil {
@@ -230,7 +228,7 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 		}
 	}
 	if get(paramAlgorithm) != algorithm {
-		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
 	signed, ok := parseSignedHeaders(get(paramSignedHeaders))
 	if !ok {
