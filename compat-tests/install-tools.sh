@@ -57,3 +57,5 @@ install_javascript() {
 
 install_packages
 install_javascript
+[ -r /dev/fuse ] && [ -w /dev/fuse ] ||
+	echo "NOTE: /dev/fuse can not be used on this machine: TestS3FS mounts nothing and proves nothing here" >&2
