@@ -181,7 +181,7 @@ func TestObjectHeaderErrors(t *testing.T) {
 		{"x-amz-tagging", "a=1&a=2", 400, "InvalidArgument", "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."},
 		{"x-amz-tagging", "%zz=1", 400, "InvalidArgument", ""},
 		{"x-amz-tagging", "a=%zz", 400, "InvalidArgument", ""},
-		{"x-amz-tagging", "=1", 400, "InvalidTag", "The TagKey you have provided is invalid"},
+		{"x-amz-tagging", "=1", 400, "InvalidArgument", "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."},
 		{"x-amz-tagging", "a%7C=1", 400, "InvalidTag", "The TagKey you have provided is invalid"},
 		{"x-amz-tagging", "a=%7C", 400, "InvalidTag", "The TagValue you have provided is invalid"},
 		{"x-amz-tagging", "aws:x=1", 400, "InvalidTag", "Your TagKey cannot be prefixed with aws:"},

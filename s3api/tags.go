@@ -182,7 +182,7 @@ func parseTagging(s string) (map[string]string, error) {
 		if err != nil || !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return nil, bad
 		}
-		if slices.ContainsFunc(tags, func(t tag) bool { return t.key == key }) {
+		if key == "" || slices.ContainsFunc(tags, func(t tag) bool { return t.key == key }) {
 			return nil, bad
 		}
 		tags = append(tags, tag{key, value})

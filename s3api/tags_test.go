@@ -293,7 +293,7 @@ func TestTaggingHeader(t *testing.T) {
 	s.put("/bkt/copy", "", "x-amz-copy-source", "/bkt/other", "x-amz-tagging-directive", "REPLACE").want(200)
 	s.get("/bkt/copy?tagging").want(200).wantXML(tagging())
 	for header, want := range map[string]string{
-		"a=1&a=2": badTagging, "a=%zz": badTagging, "%zz": badTagging, "a=%FF": badTagging, "%FF=a": badTagging,
+		"a=1&a=2": badTagging, "a=%zz": badTagging, "%zz": badTagging, "a=%FF": badTagging, "%FF=a": badTagging, "=": badTagging, "a=1&=2": badTagging,
 	} {
 		for _, r := range []*result{
 			s.put("/bkt/bad", "x", "x-amz-tagging", header), s.post("/bkt/bad?uploads", "", "x-amz-tagging", header),

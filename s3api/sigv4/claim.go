@@ -80,7 +80,7 @@ func headerClaim(r *http.Request) (*claim, error) {
 	case !ok:
 		return nil, s3err.Argument("Authorization header is invalid -- one and only one ' ' (space) required.", "Authorization", "")
 	case mechanism == algorithm:
-	case mechanism == "AWS", mechanism == "AWS4-ECDSA-P256-SHA256": // version 2, 4a
+	case mechanism == "AWS", mechanism == asymmetric: // version 2, 4a
 		return nil, errUnsupportedMechanism()
 	default:
 		return nil, s3err.Argument("Unsupported Authorization Type", "Authorization", mechanism)
@@ -227,7 +227,11 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 				"X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
 		}
 	}
-	if get(paramAlgorithm) != algorithm {
+	switch get(paramAlgorithm) {
+	case algorithm:
+	case asymmetric: // AWS knows it, but not everywhere
+		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+	default:
 		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
 	signed, ok := parseSignedHeaders(get(paramSignedHeaders))

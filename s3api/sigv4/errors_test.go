@@ -235,6 +235,7 @@ func TestWrongQueries(t *testing.T) {
 		{"no expires", query("X-Amz-Expires", "x"), 400, queryMissing, nil},
 		{"no signed headers", query("X-Amz-SignedHeaders", "x"), 400, queryMissing, nil},
 		{"no signature", query("X-Amz-Signature", "x"), 400, queryMissing, nil},
+		{"version 4a", query("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), 400, queryError + `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, nil},
 		{"another algorithm", query("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), 400, queryError + `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`, nil},
 		{"date format", query("20130524T000000Z", "2013-05-24"), 400, queryError + `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, nil},
 		{"date with a fraction", query("20130524T000000Z", "20130524T000000.5Z"), 400, queryError + `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, nil},

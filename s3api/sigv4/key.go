@@ -12,6 +12,7 @@ import (
 
 const (
 	algorithm  = "AWS4-HMAC-SHA256"
+	asymmetric = "AWS4-ECDSA-P256-SHA256" // version 4a
 	terminator = "aws4_request"
 
 	timeFormat = "20060102T150405Z" // ISO 8601 basic, as in x-amz-date
