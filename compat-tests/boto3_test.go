@@ -39,6 +39,7 @@ func pythons(t testing.TB) map[string]string {
 // Covers: GetObjectLockConfiguration, PutObjectRetention, GetObjectRetention, PutObjectLegalHold, GetObjectLegalHold.
 // Covers: GetObjectAttributes, PutBucketCors, GetBucketCors, PreflightObject, PostObject, DeleteBucketCors.
 // Covers: DeleteBucketTagging, PutBucketAcl, GetBucketAcl, PutObjectAcl, GetObjectAcl, PutBucketOwnershipControls.
+// Covers: PutBucketPolicy, GetBucketPolicy, GetBucketPolicyStatus, DeleteBucketPolicy.
 // Covers: GetBucketOwnershipControls, PutPublicAccessBlock, GetPublicAccessBlock, DeletePublicAccessBlock.
 func TestBoto3(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {

@@ -80,6 +80,9 @@ func wantS3Error(t testing.TB, what string, a answer, status int, code, says str
 func TestSignatureRefusals(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		now := time.Now()
+		if a := d.signedCall(t, "PUT", "/there", nil, now, nil); a.status != 200 {
+			t.Fatalf("create bucket: %v", a)
+		}
 		replace := func(old, new string) func(*http.Request) {
 			return func(r *http.Request) {
 				r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), old, new, 1))
@@ -102,12 +105,12 @@ func TestSignatureRefusals(t *testing.T) {
 			{"an unknown access key", replace("Credential="+d.accessKey, "Credential=NOBODY"), now, 403, "InvalidAccessKeyId", "does not exist"},
 			{"another region", replace("/"+region+"/", "/other-region/"), now, 400, "AuthorizationHeaderMalformed", region},
 			{"another service", replace("/s3/", "/ec2/"), now, 400, "AuthorizationHeaderMalformed", ""},
-			{"no scheme", replace("AWS4-HMAC-SHA256", "AWS9-HMAC"), now, 400, "InvalidRequest", "not supported"},
+			{"no scheme", replace("AWS4-HMAC-SHA256", "AWS9-HMAC"), now, 400, "InvalidArgument", "Unsupported Authorization Type"},
 			{"no signature in the header", replace("Signature=", "Sig="), now, 400, "AuthorizationHeaderMalformed", ""},
 			{"sixteen minutes ago", nil, now.Add(-16 * time.Minute), 403, "RequestTimeTooSkewed", "difference"},
 			{"in sixteen minutes", nil, now.Add(16 * time.Minute), 403, "RequestTimeTooSkewed", "difference"},
 		} {
-			wantS3Error(t, tc.what, d.signedCall(t, "GET", "/some-bucket?list-type=2", nil, tc.at, tc.edit), tc.status, tc.code, tc.says)
+			wantS3Error(t, tc.what, d.signedCall(t, "GET", "/there?list-type=2", nil, tc.at, tc.edit), tc.status, tc.code, tc.says)
 		}
 		// Within the skew the request is taken, and only then the bucket is looked for.
 		wantS3Error(t, "fourteen minutes ago", d.signedCall(t, "GET", "/some-bucket?list-type=2", nil, now.Add(-14*time.Minute), nil), 404, "NoSuchBucket", "bucket")
@@ -142,7 +145,7 @@ func TestS3Refusals(t *testing.T) {
 			code               string
 		}{
 			{"an operation that is not built", "GET", "/refusing?analytics&id=x", "", nil, 501, "NotImplemented"},
-			{"another one", "PUT", "/refusing/k?tagging", "<Tagging/>", nil, 501, "NotImplemented"},
+			{"another one", "PUT", "/refusing?inventory&id=x", "<InventoryConfiguration/>", nil, 501, "NotImplemented"},
 			{"and one more", "POST", "/refusing/k?select&select-type=2", "<SelectObjectContentRequest/>", nil, 501, "NotImplemented"},
 			{"a method without meaning", "PATCH", "/refusing/k", "", nil, 405, "MethodNotAllowed"},
 			{"a missing key", "GET", "/refusing/none", "", nil, 404, "NoSuchKey"},

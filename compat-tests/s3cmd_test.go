@@ -67,6 +67,7 @@ func TestS3cmd(t *testing.T) {
 
 // Covers: PutObject, GetObject, CopyObject, HeadObject, ListMultipartUploads, ListParts, AbortMultipartUpload.
 // Covers: PutObjectAcl, PutBucketAcl, PutBucketCors, DeleteBucketCors, DeleteObjects.
+// Covers: PutBucketPolicy, DeleteBucketPolicy.
 func TestS3cmdAdministration(t *testing.T) {
 	eachDeployment(t, func(t *testing.T, d *deployment) {
 		command, dir := d.s3cmd(t)
@@ -106,6 +107,18 @@ func TestS3cmdAdministration(t *testing.T) {
 		s3cmd("setcors", rules, "s3://administered")
 		says(s3cmd("info", "s3://administered"), "https://app.example")
 		s3cmd("delcors", "s3://administered")
+		policy := filepath.Join(dir, "policy.json")
+		text = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::administered/a/*"}]}`
+		if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s3cmd("setpolicy", policy, "s3://administered")
+		says(s3cmd("info", "s3://administered"), "s3:GetObject")
+		sameBytes(t, "an object open to all", call(t, d.httpClient(t, 1), "GET", d.url()+"/administered/a/f", nil).body, content("f", 12<<20+5))
+		s3cmd("delpolicy", "s3://administered")
+		if a := call(t, d.httpClient(t, 1), "GET", d.url()+"/administered/a/f", nil); a.status != 403 {
+			t.Errorf("after delpolicy: %v", a)
+		}
 		s3cmd("rb", "--recursive", "--force", "s3://administered", "s3://second")
 	})
 }

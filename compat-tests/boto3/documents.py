@@ -1,5 +1,9 @@
 """The configuration documents of a bucket, and what CORS makes of requests from a page."""
 
+import json
+
+import botocore
+
 from harness import ENDPOINT, case, client, contains, equal, fetch, new_bucket, refused
 
 RULES = {"CORSRules": [
@@ -62,6 +66,41 @@ def who_may_what():
     s3.delete_public_access_block(Bucket=bucket)
     with refused("NoSuchPublicAccessBlockConfiguration", 404):
         s3.get_public_access_block(Bucket=bucket)
+
+
+@case
+def policies():
+    """A policy that opens one prefix to everybody, and one that closes part of it again. It never binds the owner."""
+    s3, anonymous = client(), client(signature_version=botocore.UNSIGNED)
+    bucket = new_bucket(s3)
+    for key in ("public/k", "private/k"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    with refused("AccessDenied", 403):
+        anonymous.get_object(Bucket=bucket, Key="public/k")
+    allow = {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::%s/public/*" % bucket}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    equal(json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]), json.loads(text))
+    equal(s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"], True)
+    equal(anonymous.get_object(Bucket=bucket, Key="public/k")["Body"].read(), b"public/k")
+    for call, more in ((anonymous.get_object, {"Key": "private/k"}), (anonymous.put_object, {"Key": "public/k", "Body": b"x"}), (anonymous.list_objects_v2, {}),
+                       (anonymous.delete_object, {"Key": "public/k"}), (anonymous.get_bucket_policy, {})):
+        with refused("AccessDenied", 403, call.__name__):
+            call(Bucket=bucket, **more)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::%s/public/secret*" % bucket}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny, allow]}))
+    s3.put_object(Bucket=bucket, Key="public/secret", Body=b"x")
+    equal(s3.get_object(Bucket=bucket, Key="public/secret")["Body"].read(), b"x")
+    with refused("AccessDenied", 403, "a denial outweighs"):
+        anonymous.get_object(Bucket=bucket, Key="public/secret")
+    equal(anonymous.head_object(Bucket=bucket, Key="public/k")["ContentLength"], 8)
+    for bad in ("no JSON", "{}", text.replace(bucket, "another-bucket"), text.replace("s3:GetObject", "s3:NoSuchAction")):
+        with refused("MalformedPolicy", 400, bad):
+            s3.put_bucket_policy(Bucket=bucket, Policy=bad)
+    s3.delete_bucket_policy(Bucket=bucket)
+    with refused("AccessDenied", 403):
+        anonymous.get_object(Bucket=bucket, Key="public/k")
+    s3.delete_object(Bucket=bucket, Key="public/k")
 
 
 @case
