@@ -41,29 +41,46 @@ func (s State) String() string {
 type Slot struct {
 	Volume uint32 // the volume's number in the topology; 0 means never bound, allowed only for a slot that is not active
 	State  State
+	Zone   string // what fails together with this volume: a rack, a room; empty: nothing else does
 }
 
 // Map is an immutable list of slots ready to place keys. It is safe for use by any number of goroutines.
 type Map struct {
 	slots   []Slot
 	volumes int // distinct volumes that have an active slot
+	zones   int // distinct zones of those volumes; a volume without a zone is one of its own
 }
 
 // New returns the map of the given slots, which it copies. An empty list is a valid map that places nothing. It returns
-// ErrInvalidSlot when a state is unknown or an active slot has no volume.
+// ErrInvalidSlot when a state is unknown, an active slot has no volume, or the active slots of a volume name different
+// zones.
 func New(slots []Slot) (*Map, error) {
-	live := make(map[uint32]struct{}, len(slots))
+	live := make(map[uint32]string, len(slots)) // the zones of the volumes
 	for i, s := range slots {
+		zone, seen := live[s.Volume]
 		switch {
 		case s.State > Dead:
 			return nil, fmt.Errorf("placement: slot %d: %w: unknown %v", i, ErrInvalidSlot, s.State)
-		case s.State == Active && s.Volume == 0:
+		case s.State != Active:
+		case s.Volume == 0:
 			return nil, fmt.Errorf("placement: slot %d: %w: active but bound to no volume", i, ErrInvalidSlot)
-		case s.State == Active:
-			live[s.Volume] = struct{}{}
+		case seen && zone != s.Zone:
+			return nil, fmt.Errorf("placement: slot %d: %w: volume %d is in zone %q and in zone %q", i, ErrInvalidSlot, s.Volume, zone, s.Zone)
+		default:
+			live[s.Volume] = s.Zone
 		}
 	}
-	return &Map{slots: slices.Clone(slots), volumes: len(live)}, nil
+	m := &Map{slots: slices.Clone(slots), volumes: len(live)}
+	named := make(map[string]struct{})
+	for _, zone := range live {
+		if zone == "" {
+			m.zones++
+		} else {
+			named[zone] = struct{}{}
+		}
+	}
+	m.zones += len(named)
+	return m, nil
 }
 
 // Len returns the number of slots, whatever their state.
@@ -75,33 +92,56 @@ func (m *Map) Slot(i int) Slot { return m.slots[i] }
 // Volumes returns the number of distinct volumes that have an active slot: the largest r that Choose can satisfy.
 func (m *Map) Volumes() int { return m.volumes }
 
+// Zones returns the number of distinct zones that have an active slot: the largest r for which Choose keeps all copies
+// in zones of their own. A volume without a zone counts as one.
+func (m *Map) Zones() int { return m.zones }
+
 // Choose appends to dst the indexes of the r slots that should hold the key of the given hash, best first, and returns
-// the extended slice. The slots are active and on distinct volumes. When fewer than r volumes have an active slot it
-// appends one slot for each of them, so a caller that needs r copies must check the length (or Volumes beforehand).
+// the extended slice. The slots are active, on distinct volumes, and in distinct zones as far as there are enough: where
+// there are fewer zones than r, every zone has one of the slots before any has two. When fewer than r volumes have an
+// active slot it appends one slot for each of them, so a caller that needs r copies must check the length (or Volumes
+// beforehand).
 //
 // Given room in dst, Choose does not allocate unless more than 64 slots have to be considered.
 func (m *Map) Choose(hash uint64, r int, dst []int) []int {
 	r = min(r, m.volumes)
-	if r <= 0 {
-		return dst
+	base := len(dst)
+	dst = m.choose(hash, min(r, m.zones), dst, base, m.zoneTaken)
+	if len(dst)-base < r {
+		dst = m.choose(hash, r, dst, base, m.volumeTaken)
 	}
+	return dst
+}
+
+// choose walks the preference list of a key from its beginning and appends the active slots that taken does not refuse,
+// until r slots are chosen behind base. There must be as many.
+func (m *Map) choose(hash uint64, r int, dst []int, base int, taken func([]int, Slot) bool) []int {
 	var room [64]int
 	l, seen := list{key: hash, slots: len(m.slots)}, room[:0]
-	base := len(dst)
 	for len(dst)-base < r {
 		var i int
 		seen, i = l.next(seen)
-		if m.slots[i].State == Active && !m.taken(dst[base:], m.slots[i].Volume) {
+		if m.slots[i].State == Active && !taken(dst[base:], m.slots[i]) {
 			dst = append(dst, i)
 		}
 	}
 	return dst
 }
 
-// taken reports whether one of the chosen slots lies on the volume.
-func (m *Map) taken(chosen []int, volume uint32) bool {
+// volumeTaken reports whether one of the chosen slots lies on the volume of s.
+func (m *Map) volumeTaken(chosen []int, s Slot) bool {
 	for _, i := range chosen {
-		if m.slots[i].Volume == volume {
+		if m.slots[i].Volume == s.Volume {
+			return true
+		}
+	}
+	return false
+}
+
+// zoneTaken reports whether one of the chosen slots lies in the zone of s, or on its volume.
+func (m *Map) zoneTaken(chosen []int, s Slot) bool {
+	for _, i := range chosen {
+		if m.slots[i].Volume == s.Volume || s.Zone != "" && m.slots[i].Zone == s.Zone {
 			return true
 		}
 	}
