@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tdkvs/master/metadb"
@@ -16,7 +18,9 @@ import (
 type Blobs interface {
 	Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error
 	Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error)
+	Stat(ctx context.Context, id volume.BlobID) (volume.Info, error)
 	Delete(ctx context.Context, ids []volume.BlobID) error
+	List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error)
 	Status(ctx context.Context) (volume.Status, error)
 	Claim(ctx context.Context, cluster string) error
 }
@@ -72,15 +76,21 @@ type Engine struct {
 	clock        func() time.Time
 	grace        time.Duration
 	completedTTL time.Duration
-	layout       *layout
+	layouts      *layouts
 	pins         *pins
 	garbage      *collector
+	rebalance    *rebalancer
+	completing   *uploadSet
+	foreground   atomic.Int64 // requests of clients that move bytes at the moment
+
+	changing sync.Mutex // held while the topology is being changed
 }
 
 // Open binds the metadata store to its volumes and returns the engine. The first
 // start claims the given volumes and records them as the topology; every later
-// start compares. Where the volumes differ from the topology the error is a
-// *TopologyError and nothing has been changed. Background work begins with Run.
+// start compares, and adds those that are new. Where a volume of the topology is
+// missing, or another can not join, the error is a *TopologyError and nothing has
+// been changed. Background work begins with Run.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.DB == nil {
 		return nil, errors.New("master: no metadata store given")
@@ -106,10 +116,19 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		e.completedTTL = DefaultCompletedTTL
 	}
 	e.garbage = newCollector(e)
-	var err error
-	e.layout, err = e.establish(ctx, cfg.Volumes)
+	e.rebalance = newRebalancer(e)
+	e.completing = newUploadSet()
+	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
 		return nil, err
+	}
+	e.layouts = newLayouts(l)
+	for _, p := range joining {
+		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume})
+		if err != nil {
+			return nil, err
+		}
+		e.log.InfoContext(ctx, "volume has been added", "volume", v.Number, "uuid", v.UUID, "at", v.Name)
 	}
 	return e, nil
 }

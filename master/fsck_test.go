@@ -275,9 +275,13 @@ func (s *store) fsckManifest(f *fsckState, name string, o meta.Object) {
 // what each blob says of itself.
 func (s *store) fsckVolumes(f *fsckState) {
 	there := map[meta.Piece]bool{}
-	for i, v := range s.volumes {
+	for _, bound := range s.Topology().Volumes {
+		v := s.byUUID(bound.UUID)
+		if v == nil {
+			continue // removed, or nothing can be said of it
+		}
 		for _, id := range v.ids(s.t) {
-			p := meta.Piece{Volume: meta.VolumeID(i + 1), Blob: meta.BlobID(id)}
+			p := meta.Piece{Volume: bound.Number, Blob: meta.BlobID(id)}
 			there[p] = true
 			if _, ok := f.live[p]; !ok {
 				f.problem("blob %s on %s is part of nothing", id, v.name)

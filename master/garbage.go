@@ -144,7 +144,7 @@ func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
 		n := 0
 		return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
 			g, err := metadb.UnmarshalGarbage(row)
-			if err == nil && (g.Kind < metadb.GarbageBlobs || g.Kind > metadb.GarbageCompleted) {
+			if err == nil && (g.Kind < metadb.GarbageBlobs || g.Kind > metadb.GarbageIntent) {
 				err = fmt.Errorf("kind %d: written by a newer version of the program", g.Kind)
 			}
 			if err != nil {
@@ -183,7 +183,7 @@ func (c *collector) settle(ctx context.Context, entries []entry, now time.Time) 
 	for i := range entries {
 		en := &entries[i]
 		switch {
-		case en.Kind != metadb.GarbageBlobs:
+		case !en.Kind.NamesBlobs():
 		case c.e.pins.holds(&en.Garbage):
 			en.due = now.Add(pinnedDelay)
 		default:
@@ -199,7 +199,7 @@ func (c *collector) settle(ctx context.Context, entries []entry, now time.Time) 
 	}
 	for i := range entries {
 		en := &entries[i]
-		if en.due.IsZero() && en.Kind == metadb.GarbageBlobs {
+		if en.due.IsZero() && en.Kind.NamesBlobs() {
 			if en.due = latest(en.Pieces, failed); !en.due.IsZero() {
 				en.Attempts++
 			}
@@ -307,6 +307,9 @@ func (c *collector) deleteBlobs(ctx context.Context, p []meta.Piece, now time.Ti
 }
 
 func (c *collector) deleteOn(ctx context.Context, number meta.VolumeID, ids []volume.BlobID) error {
+	if v, ok := c.e.layouts.now().volume(number); ok && v.State == metadb.VolumeRemoved {
+		return nil // it was emptied before it left
+	}
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
 	blobs, err := c.e.volume(ctx, number)

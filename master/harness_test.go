@@ -55,6 +55,7 @@ type testVolume struct {
 	lost    atomic.Bool // calls that write take effect, and their answer is lost
 	deletes atomic.Int64
 	opens   atomic.Int64 // readers open
+	free    atomic.Int64 // bytes free, as its status says; 0: plenty
 
 	mu    sync.Mutex
 	onPut func() // called when a put begins
@@ -134,7 +135,18 @@ func (v *testVolume) Status(ctx context.Context) (volume.Status, error) {
 	if err := v.err(); err != nil {
 		return volume.Status{}, err
 	}
-	return v.Blobs.Status(ctx)
+	st, err := v.Blobs.Status(ctx)
+	if st.Free = 1 << 40; v.free.Load() != 0 {
+		st.Free = uint64(v.free.Load())
+	}
+	return st, err
+}
+
+func (v *testVolume) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
+	if err := v.err(); err != nil {
+		return volume.Info{}, err
+	}
+	return v.Blobs.Stat(ctx, id)
 }
 
 func (v *testVolume) Claim(ctx context.Context, cluster string) error {
@@ -142,6 +154,15 @@ func (v *testVolume) Claim(ctx context.Context, cluster string) error {
 		return err
 	}
 	return v.answer(v.Blobs.Claim(ctx, cluster))
+}
+
+// fill puts a blob onto the volume that no store knows.
+func (v *testVolume) fill(t testing.TB) {
+	t.Helper()
+	err := v.Blobs.Put(context.Background(), volume.BlobID{1}, 1, strings.NewReader("x"), func() ([]byte, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ids lists the blobs on the volume.
@@ -265,6 +286,17 @@ func (s *store) config() master.Config {
 		cfg.Volumes = append(cfg.Volumes, master.Volume{Name: v.name, Blobs: v})
 	}
 	return cfg
+}
+
+// byUUID returns a volume; nil where the store does not have it.
+func (s *store) byUUID(uuid string) *testVolume {
+	s.t.Helper()
+	for _, v := range s.volumes {
+		if st, err := v.Blobs.Status(context.Background()); err == nil && st.Volume == uuid {
+			return v
+		}
+	}
+	return nil
 }
 
 // open starts the engine, or starts it again.

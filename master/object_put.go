@@ -49,7 +49,9 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 	if err := e.guard(ctx, req.Bucket, req.Key, req.Precondition, req.Lock); err != nil {
 		return meta.Object{}, err
 	}
-	stored, err := e.store(ctx, placement.KeyHash(req.Bucket, req.Key), req.Size, payload, describe)
+	l, done := e.layouts.write()
+	defer done()
+	stored, err := e.store(ctx, l, placement.KeyHash(req.Bucket, req.Key), req.Size, payload, describe)
 	if err != nil {
 		return meta.Object{}, err
 	}
@@ -95,9 +97,9 @@ type stored struct {
 // copies is how many pieces an extent is stored as.
 const copies = 1
 
-// store writes a body of size bytes (-1: not known) as one extent on the
-// volumes of hash. describe makes the descriptor once the body has been read.
-func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload meta.Payload,
+// store writes a body of size bytes (-1: not known) as one extent on the volumes
+// where l places hash. describe makes the descriptor once the body has been read.
+func (e *Engine) store(ctx context.Context, l *layout, hash uint64, size int64, payload meta.Payload,
 	describe func(int64, meta.Digests) ([]byte, error),
 ) (stored, error) {
 	if size > meta.MaxPutSize {
@@ -106,7 +108,7 @@ func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload met
 	if err := e.sealed(); err != nil {
 		return stored{}, err // its commit could only fail, and leave the blob
 	}
-	numbers, err := e.place(hash, copies)
+	numbers, err := l.place(hash, copies)
 	if err != nil {
 		return stored{}, err
 	}
@@ -114,6 +116,8 @@ func (e *Engine) store(ctx context.Context, hash uint64, size int64, payload met
 	if err != nil {
 		return stored{}, err
 	}
+	e.foreground.Add(1)
+	defer e.foreground.Add(-1)
 	body := &body{payload: payload, size: size}
 	var s stored
 	var described atomic.Bool

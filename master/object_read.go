@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"tdkvs/master/meta"
@@ -136,10 +137,40 @@ func (x *rangeReader) openNext() error {
 	}
 }
 
-// openExtent opens the first piece that can be opened.
+// relocate reads the chunk of the manifest again that an extent came from, and
+// returns the extent's place as it is now; not found where that has not changed.
+// An object without a manifest needs none of this: its pieces are pinned.
+func (x *rangeReader) relocate(extent meta.Extent) (moved meta.Extent, found bool) {
+	if x.pin.object.Manifest == "" {
+		return extent, false
+	}
+	behind := len(x.extents)
+	x.chunk--
+	if err := x.loadChunk(); err != nil || len(x.extents) <= behind {
+		return extent, false
+	}
+	i := len(x.extents) - behind - 1
+	moved, x.extents = x.extents[i], x.extents[i+1:]
+	return moved, moved.Size == extent.Size && !slices.Equal(moved.Pieces, extent.Pieces)
+}
+
+// openExtent opens the first piece that can be opened. Where there is none, the
+// extent may have been moved since its place was read: it is looked up again.
 func (x *rangeReader) openExtent(extent meta.Extent) error {
 	offset := x.skip
 	x.skip = 0
+	err := x.openAt(extent, offset)
+	if err == nil {
+		return nil
+	}
+	moved, found := x.relocate(extent)
+	if !found {
+		return err
+	}
+	return x.openAt(moved, offset)
+}
+
+func (x *rangeReader) openAt(extent meta.Extent, offset int64) error {
 	length := min(x.left, extent.Size-offset)
 	err := fmt.Errorf("%w: an extent without a piece", volume.ErrCorrupt)
 	for _, piece := range extent.Pieces {

@@ -74,6 +74,27 @@ func (p *pins) add(o *meta.Object, by int) {
 	}
 }
 
+// hold pins blobs that are being made, until done is called.
+func (p *pins) hold(made []meta.Piece) (done func()) {
+	p.countBlobs(made, 1)
+	return func() { p.countBlobs(made, -1) }
+}
+
+func (p *pins) countBlobs(pieces []meta.Piece, by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, piece := range pieces {
+		count(p.blobs, piece.Blob, by)
+	}
+}
+
+// holdsBlob reports whether somebody has pinned a blob.
+func (p *pins) holdsBlob(id meta.BlobID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.blobs[id] > 0
+}
+
 func count[K comparable](m map[K]int, k K, by int) {
 	if m[k] += by; m[k] == 0 {
 		delete(m, k)
@@ -95,7 +116,7 @@ func (p *pins) holds(g *metadb.Garbage) bool {
 	switch g.Kind {
 	case metadb.GarbageManifest:
 		return p.manifests[g.Manifest] > 0
-	case metadb.GarbageBlobs:
+	case metadb.GarbageBlobs, metadb.GarbageIntent:
 		for _, piece := range g.Pieces {
 			if p.blobs[piece.Blob] > 0 {
 				return true

@@ -134,13 +134,20 @@ func changeUsage(tx metadb.Tx, bucket string, by meta.Usage) error {
 
 // queue adds one entry to the garbage queue.
 func queue(tx metadb.Tx, due time.Time, g metadb.Garbage) error {
+	_, err := queueKey(tx, due, g)
+	return err
+}
+
+// queueKey adds one entry to the garbage queue and returns its key.
+func queueKey(tx metadb.Tx, due time.Time, g metadb.Garbage) ([]byte, error) {
 	row, err := metadb.MarshalGarbage(&g)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its contract
-	return tx.Set(metadb.GarbageKey(due, random), row)
+	key := metadb.GarbageKey(due, random)
+	return key, tx.Set(key, row)
 }
 
 // retireBlobs queues pieces that readers may be at, if there are any.

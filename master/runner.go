@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -28,7 +29,11 @@ const retryStep = 5 * time.Second
 
 // Run does the engine's background work until ctx ends; it returns nil then.
 func (e *Engine) Run(ctx context.Context) error {
-	run(ctx, e.log, e.garbage)
+	var wg sync.WaitGroup
+	for _, s := range []Stepper{e.garbage, e.rebalance} {
+		wg.Go(func() { run(ctx, e.log, s) })
+	}
+	wg.Wait()
 	return nil
 }
 

@@ -34,6 +34,7 @@ const probeTimeout = 10 * time.Second
 type probe struct {
 	Volume
 	identity volume.Identity
+	blobs    int64 // that it holds
 	err      error
 }
 
@@ -48,37 +49,39 @@ func probeAll(ctx context.Context, given []Volume) []probe {
 			if err == nil && st.Volume == "" {
 				err = fmt.Errorf("%w: it has no identity", volume.ErrUnavailable)
 			}
-			probes[i] = probe{Volume: v, identity: st.Identity, err: err}
+			probes[i] = probe{Volume: v, identity: st.Identity, blobs: st.Blobs, err: err}
 		})
 	}
 	wg.Wait()
 	return probes
 }
 
-// establish finds or makes the topology and binds the given volumes to it.
-func (e *Engine) establish(ctx context.Context, given []Volume) (*layout, error) {
+// establish finds or makes the topology and binds the given volumes to it. New
+// volumes, which are to be added, are given back.
+func (e *Engine) establish(ctx context.Context, given []Volume) (l *layout, joining []probe, err error) {
 	identity, topology, err := e.loadTopology(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	probes := probeAll(ctx, given)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !topology.Ready {
 		topology, err = e.firstStart(ctx, identity, probes)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	bound, diffs := matchTopology(topology, probes)
+	bound, joining, diffs := matchTopology(topology, probes)
 	if len(diffs) > 0 {
-		return nil, &TopologyError{Cluster: topology.Cluster, Expected: topology.Volumes, Differences: diffs}
+		return nil, nil, &TopologyError{Cluster: topology.Cluster, Expected: topology.Volumes, Differences: diffs}
 	}
 	if topology, err = e.refreshNames(ctx, topology, bound); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return newLayout(topology, bound)
+	l, err = newLayout(topology, bind(topology, bound))
+	return l, joining, err
 }
 
 // loadTopology reads what is recorded; both are zero before the first start.
@@ -196,24 +199,22 @@ func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[
 	return t, e.saveTopology(ctx, nil, t)
 }
 
-func newLayout(t metadb.Topology, bound map[meta.VolumeID]probe) (*layout, error) {
-	slots := make([]placement.Slot, len(t.Slots))
-	for i, s := range t.Slots {
-		slots[i] = placement.Slot{Volume: uint32(s.Volume), State: placement.State(s.State)}
-	}
-	m, err := placement.New(slots)
-	if err != nil {
-		return nil, fmt.Errorf("recorded topology: %w", err)
-	}
-	l := &layout{topology: t, slots: m, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes))}
+// bind makes the ways to the volumes of a topology.
+func bind(t metadb.Topology, probes map[meta.VolumeID]probe) map[meta.VolumeID]*boundVolume {
+	bound := make(map[meta.VolumeID]*boundVolume, len(t.Volumes))
 	for _, v := range t.Volumes {
-		p := bound[v.Number]
-		b := &boundVolume{Volume: v, cluster: t.Cluster, blobs: p.expecting(v.UUID)}
-		b.Name = p.Name
-		b.identified.Store(p.err == nil)
-		l.volumes[v.Number] = b
+		if v.State != metadb.VolumeRemoved {
+			bound[v.Number] = bindVolume(v, t.Cluster, probes[v.Number])
+		}
 	}
-	return l, nil
+	return bound
+}
+
+func bindVolume(v metadb.Volume, cluster string, p probe) *boundVolume {
+	b := &boundVolume{Volume: v, cluster: cluster, blobs: p.expecting(v.UUID)}
+	b.Name = p.Name
+	b.identified.Store(p.err == nil)
+	return b
 }
 
 // newUUID returns a random UUID (RFC 9562, version 4).

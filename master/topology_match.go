@@ -15,17 +15,18 @@ type DifferenceKind uint8
 // The kinds of difference.
 const (
 	Missing     DifferenceKind = iota // a volume of the topology was not given
-	Extra                             // a volume was given that the topology does not have
+	Extra                             // a volume was given that can not join, although it is of this cluster
 	Foreign                           // a volume was given that belongs to another cluster
 	Duplicate                         // one volume was given twice
 	Swapped                           // volumes of the topology have exchanged their places
 	Unclaimed                         // a volume of the topology has lost the claim of its cluster
 	Unreachable                       // a volume could not be asked who it is, and must be
+	Removed                           // a volume was given that was deleted from the cluster
 )
 
 var differenceNames = [...]string{
 	Missing: "missing", Extra: "extra", Foreign: "foreign",
-	Duplicate: "duplicate", Swapped: "swapped", Unclaimed: "unclaimed", Unreachable: "unreachable",
+	Duplicate: "duplicate", Swapped: "swapped", Unclaimed: "unclaimed", Unreachable: "unreachable", Removed: "deleted",
 }
 
 // String returns the kind in a word.
@@ -71,9 +72,11 @@ func (e *TopologyError) Error() string {
 		b.WriteString("Give volumes that are reachable and new; if they hold the data of an existing store, start with the metadata directory of that store.")
 		return b.String()
 	}
-	b.WriteString("Give exactly the volumes that this store was first started with (changing the topology is not possible yet):")
+	b.WriteString("Give every volume of the cluster, and as many new, empty ones as you like; a volume leaves only after it was deleted, which moves its data to the others. The volumes are:")
 	for _, v := range e.Expected {
-		fmt.Fprintf(&b, "\n  %d. %s, last seen at %s", v.Number, v.UUID, v.Name)
+		if v.State != metadb.VolumeRemoved {
+			fmt.Fprintf(&b, "\n  %d. %s, last seen at %s", v.Number, v.UUID, v.Name)
+		}
 	}
 	return b.String()
 }
@@ -121,15 +124,27 @@ type matcher struct {
 	topology metadb.Topology
 	byUUID   map[string]metadb.Volume
 	bound    map[meta.VolumeID]probe
+	joining  []probe // new volumes, to be added
 	diffs    []Difference
 }
 
+// expected are the volumes that must be given: all but those that were removed.
+func expected(t metadb.Topology) []metadb.Volume {
+	var volumes []metadb.Volume
+	for _, v := range t.Volumes {
+		if v.State != metadb.VolumeRemoved {
+			volumes = append(volumes, v)
+		}
+	}
+	return volumes
+}
+
 // matchTopology pairs every volume of the topology with a given one, or lists
-// the differences. Volumes that answer are known by their identity, in whatever
+// the differences. New volumes that may join the cluster are given back apart. Volumes that answer are known by their identity, in whatever
 // order, and also at a new place; those that do not, by their recorded name, or because only
 // one is left. These are asked later, before anything is read from or written to
 // them.
-func matchTopology(t metadb.Topology, probes []probe) (map[meta.VolumeID]probe, []Difference) {
+func matchTopology(t metadb.Topology, probes []probe) (bound map[meta.VolumeID]probe, joining []probe, diffs []Difference) {
 	m := &matcher{topology: t, byUUID: make(map[string]metadb.Volume), bound: make(map[meta.VolumeID]probe)}
 	for _, v := range t.Volumes {
 		m.byUUID[v.UUID] = v
@@ -145,12 +160,13 @@ func matchTopology(t metadb.Topology, probes []probe) (map[meta.VolumeID]probe, 
 	}
 	m.matchSilent(silent, lost)
 	m.matchPlaces()
-	for _, v := range t.Volumes {
+	m.matchJoining()
+	for _, v := range expected(t) {
 		if _, ok := m.bound[v.Number]; !ok && !lost[v.Number] {
-			m.differ(Missing, v, v.Name, nil, "volume %d (%s, last seen at %s) was not given", v.Number, v.UUID, v.Name)
+			m.differ(Missing, v, v.Name, nil, "volume %d (%s, last seen at %s) was not given, and it was not deleted from the cluster", v.Number, v.UUID, v.Name)
 		}
 	}
-	return m.bound, m.diffs
+	return m.bound, m.joining, m.diffs
 }
 
 func (m *matcher) differ(kind DifferenceKind, v metadb.Volume, name string, err error, format string, args ...any) {
@@ -168,8 +184,12 @@ func (m *matcher) matchIdentity(p probe) meta.VolumeID {
 	switch {
 	case id.Cluster != "" && id.Cluster != m.topology.Cluster:
 		m.differ(Foreign, given, p.Name, nil, "%s (volume %s) belongs to cluster %s%s", p.Name, id.Volume, id.Cluster, m.formerly(p.Name))
+	case known && v.State == metadb.VolumeRemoved:
+		m.differ(Removed, v, p.Name, nil, "%s is volume %d (%s), which was deleted from this cluster: take it off the list; to use its disk again, empty its directory first, so that it comes as a new volume", p.Name, v.Number, v.UUID)
+	case !known && p.blobs > 0:
+		m.differ(Extra, given, p.Name, nil, "%s (volume %s) is not part of this cluster's topology and holds %d blobs%s", p.Name, id.Volume, p.blobs, m.formerly(p.Name))
 	case !known:
-		m.differ(Extra, given, p.Name, nil, "%s (volume %s) is not part of this cluster's topology%s", p.Name, id.Volume, m.formerly(p.Name))
+		m.join(p)
 	case id.Cluster == "":
 		m.differ(Unclaimed, v, p.Name, nil, "%s is volume %d (%s), but no longer bound to this cluster: its directory was replaced or restored from before the first start", p.Name, v.Number, v.UUID)
 		return v.Number
@@ -183,12 +203,34 @@ func (m *matcher) matchIdentity(p probe) meta.VolumeID {
 	return 0
 }
 
+// join notes a new volume.
+func (m *matcher) join(p probe) {
+	for _, other := range m.joining {
+		if other.identity.Volume == p.identity.Volume {
+			m.differ(Duplicate, metadb.Volume{UUID: p.identity.Volume}, p.Name, nil, "%s and %s are the same volume, %s", other.Name, p.Name, p.identity.Volume)
+			return
+		}
+	}
+	m.joining = append(m.joining, p)
+}
+
+// matchJoining refuses new volumes at the place of one that was not given: its
+// disk was replaced, or is not mounted.
+func (m *matcher) matchJoining() {
+	for _, p := range m.joining {
+		v, taken := m.formerAt(p.Name)
+		if _, elsewhere := m.bound[v.Number]; taken && !elsewhere {
+			m.differ(Extra, metadb.Volume{UUID: p.identity.Volume}, p.Name, nil, "%s is a new volume (%s), in the place of another%s", p.Name, p.identity.Volume, m.formerly(p.Name))
+		}
+	}
+}
+
 // matchPlaces finds volumes that have exchanged their places. All would be
 // found, but an exchange is hardly ever meant: disks were mounted or processes
 // configured the wrong way round. A volume at the place of one that has itself
 // gone to a new place was moved on purpose.
 func (m *matcher) matchPlaces() {
-	for _, v := range m.topology.Volumes {
+	for _, v := range expected(m.topology) {
 		p, given := m.bound[v.Number]
 		if !given || p.Name == v.Name {
 			continue
@@ -207,7 +249,7 @@ func (m *matcher) matchPlaces() {
 
 // formerAt returns the volume that was last seen at a place.
 func (m *matcher) formerAt(name string) (metadb.Volume, bool) {
-	for _, v := range m.topology.Volumes {
+	for _, v := range expected(m.topology) {
 		if v.Name == name {
 			return v, true
 		}
@@ -240,7 +282,7 @@ func (m *matcher) matchSilent(silent []probe, lost map[meta.VolumeID]bool) {
 		}
 	}
 	var free []metadb.Volume
-	for _, v := range m.topology.Volumes {
+	for _, v := range expected(m.topology) {
 		if _, ok := m.bound[v.Number]; !ok && !lost[v.Number] {
 			free = append(free, v)
 		}
@@ -255,7 +297,7 @@ func (m *matcher) matchSilent(silent []probe, lost map[meta.VolumeID]bool) {
 }
 
 func (m *matcher) freeByName(name string, lost map[meta.VolumeID]bool) (metadb.Volume, bool) {
-	for _, v := range m.topology.Volumes {
+	for _, v := range expected(m.topology) {
 		if _, taken := m.bound[v.Number]; v.Name == name && !taken && !lost[v.Number] {
 			return v, true
 		}

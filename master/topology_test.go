@@ -261,7 +261,9 @@ func TestLaterStarts(t *testing.T) {
 	t.Run("extra", func(t *testing.T) {
 		t.Parallel()
 		s := start(t)
-		s.volumes = append(s.volumes, fresh("/disk4", ""))
+		stranger := fresh("/disk4", "")
+		stranger.fill(t)
+		s.volumes = append(s.volumes, stranger)
 		s.refused("extra /disk4")
 	})
 	t.Run("swapped for a new one", func(t *testing.T) {
@@ -283,7 +285,9 @@ func TestLaterStarts(t *testing.T) {
 	t.Run("claimed by us but not in the topology", func(t *testing.T) {
 		t.Parallel()
 		s := start(t)
-		s.volumes = append(s.volumes, fresh("/disk4", s.Topology().Cluster))
+		stranger := fresh("/disk4", s.Topology().Cluster)
+		stranger.fill(t)
+		s.volumes = append(s.volumes, stranger)
 		s.refused("extra /disk4")
 	})
 	t.Run("given twice", func(t *testing.T) {
@@ -313,7 +317,7 @@ func TestLaterStarts(t *testing.T) {
 		s.volumes = []*testVolume{
 			fresh("/disk1", "x"), s.volumes[2].alias("/a"), s.volumes[2].alias("/b"), fresh("/new", ""),
 		}
-		s.refused("foreign /disk1", "duplicate /b", "extra /new", "missing /disk1", "missing /disk2")
+		s.refused("foreign /disk1", "duplicate /b", "missing /disk1", "missing /disk2")
 	})
 }
 

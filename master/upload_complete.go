@@ -37,6 +37,7 @@ func (e *Engine) completeUpload(ctx context.Context, req meta.CompleteRequest) (
 	if err := checkName(up.Bucket, up.Key); err != nil {
 		return meta.Object{}, err
 	}
+	defer e.completing.enter(up.UploadID)()
 	size, err := checkParts(req.Parts)
 	if err != nil {
 		return meta.Object{}, err

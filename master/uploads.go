@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tdkvs/master/meta"
@@ -150,7 +151,9 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 			Object: meta.Object{Size: size, Modified: e.now(), Digests: digests, Attributes: up.Attributes, Owner: up.Owner},
 		})
 	}
-	stored, err := e.store(ctx, placement.PartHash(bucket, key, number), size, payload, describe)
+	l, done := e.layouts.write()
+	defer done()
+	stored, err := e.store(ctx, l, placement.PartHash(bucket, key, number), size, payload, describe)
 	if err != nil {
 		return meta.Part{}, err
 	}
@@ -218,4 +221,30 @@ func (e *Engine) endUpload(tx metadb.Tx, row []byte, uploadID, keep string, now 
 		return err
 	}
 	return queue(tx, now, metadb.Garbage{Kind: metadb.GarbageUpload, Queued: now, UploadID: uploadID, Manifest: keep})
+}
+
+// uploadSet is the uploads that are being completed at the moment.
+type uploadSet struct {
+	mu  sync.Mutex
+	ids map[string]int
+}
+
+func newUploadSet() *uploadSet { return &uploadSet{ids: make(map[string]int)} }
+
+// enter adds an upload until leave is called.
+func (u *uploadSet) enter(id string) (leave func()) {
+	u.add(id, 1)
+	return func() { u.add(id, -1) }
+}
+
+func (u *uploadSet) add(id string, by int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	count(u.ids, id, by)
+}
+
+func (u *uploadSet) has(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ids[id] > 0
 }

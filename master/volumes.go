@@ -10,16 +10,8 @@ import (
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
-	"tdkvs/placement"
 	"tdkvs/volume"
 )
-
-// layout is the topology as the engine uses it. It is immutable.
-type layout struct {
-	topology metadb.Topology
-	slots    *placement.Map
-	volumes  map[meta.VolumeID]*boundVolume
-}
 
 // boundVolume is a volume of the topology and the way to it.
 type boundVolume struct {
@@ -64,25 +56,11 @@ func (v *boundVolume) check(id volume.Identity) error {
 
 // volume returns the blobs of a recorded volume number.
 func (e *Engine) volume(ctx context.Context, number meta.VolumeID) (Blobs, error) {
-	v, ok := e.layout.volumes[number]
+	v, ok := e.layouts.now().volumes[number]
 	if !ok {
 		return nil, fmt.Errorf("%w: no volume has number %d", volume.ErrUnavailable, number)
 	}
 	return v.use(ctx)
-}
-
-// place returns the volumes that should hold the pieces of an extent.
-func (e *Engine) place(hash uint64, copies int) ([]meta.VolumeID, error) {
-	var room [4]int
-	slots := e.layout.slots.Choose(hash, copies, room[:0])
-	if len(slots) < copies {
-		return nil, fmt.Errorf("%w: %d copies wanted, %d volumes can hold one", volume.ErrUnavailable, copies, len(slots))
-	}
-	volumes := make([]meta.VolumeID, len(slots))
-	for i, s := range slots {
-		volumes[i] = meta.VolumeID(e.layout.slots.Slot(s).Volume)
-	}
-	return volumes, nil
 }
 
 func newBlobID() volume.BlobID {
@@ -125,10 +103,16 @@ func (e *Engine) sealed() error {
 
 // Health asks the metadata store and every volume, all at once.
 func (e *Engine) Health(ctx context.Context) Health {
-	h := Health{Ready: true, Volumes: make([]VolumeHealth, len(e.layout.topology.Volumes))}
+	l := e.layouts.now()
+	h := Health{Ready: true, Volumes: make([]VolumeHealth, 0, len(l.volumes))}
 	var wg sync.WaitGroup
-	for i, v := range e.layout.topology.Volumes {
-		wg.Go(func() { h.Volumes[i] = e.layout.volumes[v.Number].health(ctx) })
+	for _, v := range l.topology.Volumes {
+		if v.State == metadb.VolumeRemoved {
+			continue
+		}
+		h.Volumes = append(h.Volumes, VolumeHealth{})
+		into := &h.Volumes[len(h.Volumes)-1]
+		wg.Go(func() { *into = l.volumes[v.Number].health(ctx) })
 	}
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		_, err := tx.Get(metadb.IdentityKey())
@@ -165,4 +149,4 @@ func (v *boundVolume) health(ctx context.Context) VolumeHealth {
 }
 
 // Topology returns the topology that the engine works with.
-func (e *Engine) Topology() metadb.Topology { return e.layout.topology }
+func (e *Engine) Topology() metadb.Topology { return e.layouts.now().topology }

@@ -23,7 +23,13 @@ const (
 	GarbageManifest GarbageKind = 3
 	// GarbageCompleted: the marker of a completed upload.
 	GarbageCompleted GarbageKind = 4
+	// GarbageIntent: pieces that are being made to take the place of others. The
+	// entry goes when they are recorded; it is found only if they were not.
+	GarbageIntent GarbageKind = 5
 )
+
+// NamesBlobs reports whether the entry gives up the pieces that it names.
+func (k GarbageKind) NamesBlobs() bool { return k == GarbageBlobs || k == GarbageIntent }
 
 // Garbage is one entry of the queue of what is to be removed. One entry may
 // stand for many blobs; the worker expands it in bounded steps.

@@ -125,6 +125,20 @@ func MarshalManifestChunk(parts []meta.Part) (row []byte, n int, err error) {
 	return row, n, err
 }
 
+// MarshalManifestRow encodes the parts of a chunk that exists, whose pieces have
+// changed places. Their number stays, so the chunk may grow beyond the limit that
+// new ones keep to, by a few bytes a part.
+func MarshalManifestRow(parts []meta.Part) ([]byte, error) {
+	e := newRecord(160 * len(parts))
+	for i := range parts {
+		e.message(1, func(sub *encoder) { sub.part(&parts[i]) })
+	}
+	if len(e.b) > MaxValue {
+		return e.record("manifest chunk")
+	}
+	return e.b, nil
+}
+
 // UnmarshalManifestChunk decodes a chunk of a manifest.
 func UnmarshalManifestChunk(b []byte) ([]meta.Part, error) {
 	var parts []meta.Part

@@ -31,7 +31,7 @@ type Identity struct {
 //	  repeated Volume volumes = 7;
 //	  repeated Slot   slots   = 8;
 //	}
-//	message Volume { uint32 number = 1; bytes uuid = 2; bytes name = 3; }
+//	message Volume { uint32 number = 1; bytes uuid = 2; bytes name = 3; uint32 state = 4; bytes zone = 5; }
 //	message Slot   { uint32 volume = 1; uint32 state = 2; }
 type Topology struct {
 	Version    uint64
@@ -44,11 +44,38 @@ type Topology struct {
 	Slots      []Slot
 }
 
+// VolumeState says what part a volume has in the cluster. The numbers are on
+// disk.
+type VolumeState uint8
+
+// The states. A removed volume stays in the topology, so that it is known again
+// when it turns up: its number is not used a second time.
+const (
+	VolumeActive   VolumeState = 0 // its slots receive keys
+	VolumeDraining VolumeState = 1 // what it holds is moving elsewhere
+	VolumeRemoved  VolumeState = 2 // it holds nothing any more, and no slot
+)
+
+// String returns the state in a word.
+func (s VolumeState) String() string {
+	switch s {
+	case VolumeActive:
+		return "active"
+	case VolumeDraining:
+		return "draining"
+	case VolumeRemoved:
+		return "removed"
+	}
+	return "unknown"
+}
+
 // Volume is one volume of the topology.
 type Volume struct {
 	Number meta.VolumeID
 	UUID   string
 	Name   string // where it was last seen: a URL or a directory; a hint, not identity
+	State  VolumeState
+	Zone   string // what fails together with it; empty: nothing else does
 }
 
 // Slot is one placement slot. State is that of package placement.
@@ -97,6 +124,8 @@ func MarshalTopology(t *Topology) ([]byte, error) {
 			sub.uint(1, uint64(v.Number))
 			sub.str(2, v.UUID)
 			sub.str(3, v.Name)
+			sub.uint(4, uint64(v.State))
+			sub.str(5, v.Zone)
 		})
 	}
 	for _, s := range t.Slots {
@@ -146,6 +175,10 @@ func (d *decoder) volume() Volume {
 			v.UUID = sub.str()
 		case 3:
 			v.Name = sub.str()
+		case 4:
+			v.State = VolumeState(sub.uintMax(math.MaxUint8))
+		case 5:
+			v.Zone = sub.str()
 		}
 	}
 	d.end(&sub)

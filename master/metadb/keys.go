@@ -22,6 +22,7 @@ import (
 //	n <bucket>                                     meta.Usage
 //	c <bucket> 00 <kind>                           a bucket's configuration document
 //	t                                              Topology
+//	r                                              Rebalance
 //	i                                              Identity
 //
 // Integers are big-endian. Garbage is due at a time in Unix milliseconds.
@@ -38,6 +39,7 @@ const (
 	tagConfig    = 'c'
 	tagTopology  = 't'
 	tagIdentity  = 'i'
+	tagRebalance = 'r'
 )
 
 const (
@@ -94,6 +96,15 @@ func ObjectKey(bucket, key string) []byte {
 // ObjectRange covers the current versions in bucket whose keys begin with
 // prefix.
 func ObjectRange(bucket, prefix string) Range { return Under(ObjectKey(bucket, prefix)) }
+
+// AllObjects covers the current versions of all buckets.
+func AllObjects() Range { return Under([]byte{tagObject}) }
+
+// AllVersions covers the noncurrent versions of all buckets.
+func AllVersions() Range { return Under([]byte{tagVersion}) }
+
+// AllUploads covers the uploads in progress of all buckets.
+func AllUploads() Range { return Under([]byte{tagUpload}) }
 
 // ParseObjectKey inverts ObjectKey.
 func ParseObjectKey(k []byte) (bucket, key string, ok bool) {
@@ -247,6 +258,9 @@ func ParseConfigKey(k []byte) (bucket, kind string, ok bool) {
 
 // TopologyKey returns the key of the topology.
 func TopologyKey() []byte { return []byte{tagTopology} }
+
+// RebalanceKey returns the key of the state of the rebalance.
+func RebalanceKey() []byte { return []byte{tagRebalance} }
 
 // IdentityKey returns the key of the cluster's identity and schema version.
 func IdentityKey() []byte { return []byte{tagIdentity} }

@@ -1,0 +1,120 @@
+package master
+
+import (
+	"fmt"
+	"sync"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/placement"
+	"tdkvs/volume"
+)
+
+// layout is the topology as the engine uses it. It is immutable; a change of the
+// topology makes another.
+type layout struct {
+	topology metadb.Topology
+	slots    *placement.Map
+	volumes  map[meta.VolumeID]*boundVolume // those that are not removed
+}
+
+// newLayout binds a topology to the ways to its volumes.
+func newLayout(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) (*layout, error) {
+	zones := make(map[meta.VolumeID]string, len(t.Volumes))
+	l := &layout{topology: t, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes))}
+	for _, v := range t.Volumes {
+		zones[v.Number] = v.Zone
+		if v.State != metadb.VolumeRemoved {
+			l.volumes[v.Number] = bound[v.Number]
+		}
+	}
+	slots := make([]placement.Slot, len(t.Slots))
+	for i, s := range t.Slots {
+		slots[i] = placement.Slot{Volume: uint32(s.Volume), State: placement.State(s.State), Zone: zones[s.Volume]}
+	}
+	var err error
+	if l.slots, err = placement.New(slots); err != nil {
+		return nil, fmt.Errorf("recorded topology: %w", err)
+	}
+	return l, nil
+}
+
+// volume returns a volume of the topology, by its record.
+func (l *layout) volume(number meta.VolumeID) (metadb.Volume, bool) {
+	for _, v := range l.topology.Volumes {
+		if v.Number == number {
+			return v, true
+		}
+	}
+	return metadb.Volume{}, false
+}
+
+// place returns the volumes that should hold the pieces of an extent, best
+// first.
+func (l *layout) place(hash uint64, copies int) ([]meta.VolumeID, error) {
+	var room [8]int
+	slots := l.slots.Choose(hash, copies, room[:0])
+	if len(slots) < copies {
+		return nil, fmt.Errorf("%w: %d copies wanted, %d volumes can hold one", volume.ErrUnavailable, copies, len(slots))
+	}
+	volumes := make([]meta.VolumeID, len(slots))
+	for i, s := range slots {
+		volumes[i] = meta.VolumeID(l.slots.Slot(s).Volume)
+	}
+	return volumes, nil
+}
+
+// layouts holds the layout in force and counts who writes by which. A write is
+// placed by one layout and recorded later; whoever moves pieces to where a new
+// layout wants them must come behind the last write that an older one placed.
+type layouts struct {
+	mu      sync.Mutex // owns what follows
+	current *layout
+	writers map[*layout]int
+}
+
+func newLayouts(l *layout) *layouts {
+	return &layouts{current: l, writers: make(map[*layout]int)}
+}
+
+// now returns the layout in force.
+func (ls *layouts) now() *layout {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.current
+}
+
+// write returns the layout in force for a write, which calls done once what it
+// has placed is recorded or given up.
+func (ls *layouts) write() (l *layout, done func()) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l = ls.current
+	ls.writers[l]++
+	return l, func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		if ls.writers[l]--; ls.writers[l] == 0 {
+			delete(ls.writers, l)
+		}
+	}
+}
+
+// replace puts another layout in force.
+func (ls *layouts) replace(l *layout) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.current = l
+}
+
+// settled reports whether no write is under way that an older layout has placed.
+func (ls *layouts) settled() bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.writers {
+		if l != ls.current {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,112 @@
+package metadb
+
+import (
+	"math"
+	"time"
+)
+
+// Rebalance is the state of the work that brings every piece to where the
+// topology places it. It goes over all rows in passes, until one finds nothing
+// left to do; Cursor is where the pass stands.
+//
+//	message Rebalance {
+//	  uint64 epoch       = 1;  // of the topology that it works towards
+//	  bool   active      = 2;
+//	  bool   paused      = 3;
+//	  uint32 pass        = 4;  // from 1
+//	  bytes  cursor      = 5;  // empty: at the start of the pass
+//	  bool   again       = 6;  // another pass must follow this one
+//	  uint64 scanned     = 7;  // extents looked at in this pass
+//	  uint64 moved       = 8;  // pieces moved, in all passes
+//	  uint64 moved_bytes = 9;
+//	  uint64 failed      = 10; // attempts that failed, in all passes
+//	  int64  started_ms  = 11;
+//	  int64  finished_ms = 12;
+//	  uint32 concurrency = 13; // pieces moved at the same time; 0: the default
+//	  uint64 rate        = 14; // bytes per second; 0: no limit
+//	  uint64 expected    = 15; // extents that the first pass will look at, about
+//	  bytes  last_error  = 16;
+//	}
+type Rebalance struct {
+	Epoch       uint64
+	Active      bool
+	Paused      bool
+	Pass        int
+	Cursor      []byte
+	Again       bool
+	Scanned     uint64
+	Moved       uint64
+	MovedBytes  uint64
+	Failed      uint64
+	Started     time.Time
+	Finished    time.Time
+	Concurrency int
+	Rate        int64
+	Expected    uint64
+	LastError   string
+}
+
+// MarshalRebalance encodes the state of the rebalance.
+func MarshalRebalance(r *Rebalance) ([]byte, error) {
+	e := newRecord(128 + len(r.Cursor))
+	e.uint(1, r.Epoch)
+	e.bool(2, r.Active)
+	e.bool(3, r.Paused)
+	e.int(4, int64(r.Pass))
+	e.bytes(5, r.Cursor)
+	e.bool(6, r.Again)
+	e.uint(7, r.Scanned)
+	e.uint(8, r.Moved)
+	e.uint(9, r.MovedBytes)
+	e.uint(10, r.Failed)
+	e.time(11, r.Started)
+	e.time(12, r.Finished)
+	e.int(13, int64(r.Concurrency))
+	e.int(14, r.Rate)
+	e.uint(15, r.Expected)
+	e.str(16, r.LastError)
+	return e.record("rebalance")
+}
+
+// UnmarshalRebalance decodes the state of the rebalance.
+func UnmarshalRebalance(b []byte) (Rebalance, error) {
+	var r Rebalance
+	d := openRecord(b)
+	for d.next() {
+		switch d.num {
+		case 1:
+			r.Epoch = d.uint()
+		case 2:
+			r.Active = d.bool()
+		case 3:
+			r.Paused = d.bool()
+		case 4:
+			r.Pass = int(d.uintMax(math.MaxInt32))
+		case 5:
+			r.Cursor = append([]byte(nil), d.bytes()...)
+		case 6:
+			r.Again = d.bool()
+		case 7:
+			r.Scanned = d.uint()
+		case 8:
+			r.Moved = d.uint()
+		case 9:
+			r.MovedBytes = d.uint()
+		case 10:
+			r.Failed = d.uint()
+		case 11:
+			r.Started = d.time()
+		case 12:
+			r.Finished = d.time()
+		case 13:
+			r.Concurrency = int(d.uintMax(math.MaxInt32))
+		case 14:
+			r.Rate = d.int()
+		case 15:
+			r.Expected = d.uint()
+		case 16:
+			r.LastError = d.str()
+		}
+	}
+	return r, d.err
+}

@@ -1,0 +1,323 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/placement"
+	"tdkvs/volume"
+)
+
+// NewVolume is a volume that is to join the cluster.
+type NewVolume struct {
+	Volume
+	// Weight is the number of slots, and so the share of the keys, that it gets;
+	// 0 means 1.
+	Weight int
+	// Zone says what fails together with it; empty: nothing else does.
+	Zone string
+}
+
+// MaxWeight bounds the slots of one volume.
+const MaxWeight = 64
+
+// ChangeError refuses a change of the topology. Nothing has been changed.
+type ChangeError struct{ Message string }
+
+func (e *ChangeError) Error() string { return e.Message }
+
+func refuseChange(format string, args ...any) error {
+	return &ChangeError{fmt.Sprintf(format, args...)}
+}
+
+// AddVolume takes a new volume into the cluster: it is claimed, gets its slots,
+// and the rebalance begins to fill it. A volume that was claimed before and is
+// not in the topology, because the process ended in between, is taken up.
+func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, error) {
+	if v.Weight == 0 {
+		v.Weight = 1
+	}
+	if v.Weight < 1 || v.Weight > MaxWeight {
+		return metadb.Volume{}, refuseChange("weight %d: want 1 to %d", v.Weight, MaxWeight)
+	}
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	p := probeAll(ctx, []Volume{v.Volume})[0]
+	if err := e.admissible(p); err != nil {
+		return metadb.Volume{}, err
+	}
+	cluster := e.layouts.now().topology.Cluster
+	if err := p.expecting(p.identity.Volume).Claim(ctx, cluster); err != nil {
+		return metadb.Volume{}, fmt.Errorf("claim volume %s: %w", v.Name, err)
+	}
+	p.identity.Cluster = cluster
+	var joined metadb.Volume
+	err := e.changeTopology(ctx, func(t *metadb.Topology) error {
+		joined = metadb.Volume{Number: t.NextVolume, UUID: p.identity.Volume, Name: v.Name, Zone: v.Zone}
+		t.NextVolume++
+		t.Volumes = append(t.Volumes, joined)
+		giveSlots(t, joined.Number, v.Weight)
+		return nil
+	}, func(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) {
+		bound[joined.Number] = bindVolume(joined, t.Cluster, p)
+	})
+	return joined, err
+}
+
+// giveSlots binds dead slots to a volume, those that stand first, and appends
+// what more it needs.
+func giveSlots(t *metadb.Topology, number meta.VolumeID, n int) {
+	for i := range t.Slots {
+		if n > 0 && t.Slots[i].State == uint8(placement.Dead) {
+			t.Slots[i] = metadb.Slot{Volume: number, State: uint8(placement.Active)}
+			n--
+		}
+	}
+	for range n {
+		t.Slots = append(t.Slots, metadb.Slot{Volume: number, State: uint8(placement.Active)})
+	}
+}
+
+// admissible refuses volumes that can not join.
+func (e *Engine) admissible(p probe) error {
+	if p.err != nil {
+		return fmt.Errorf("volume %s: %w", p.Name, p.err)
+	}
+	t := e.layouts.now().topology
+	for _, v := range t.Volumes {
+		switch {
+		case v.UUID != p.identity.Volume:
+		case v.State == metadb.VolumeRemoved:
+			return refuseChange("%s is volume %d (%s), which was deleted from this cluster: to use its disk again, empty its directory first, so that it comes as a new volume", p.Name, v.Number, v.UUID)
+		default:
+			return refuseChange("%s is already in the cluster, as volume %d (%s)", p.Name, v.Number, v.UUID)
+		}
+	}
+	switch {
+	case p.identity.Cluster != "" && p.identity.Cluster != t.Cluster:
+		return refuseChange("%s (volume %s) belongs to cluster %s", p.Name, p.identity.Volume, p.identity.Cluster)
+	case p.blobs > 0:
+		return refuseChange("%s (volume %s) holds %d blobs that are not of this cluster", p.Name, p.identity.Volume, p.blobs)
+	}
+	return nil
+}
+
+// DrainVolume begins to move everything off a volume, after which it leaves the
+// cluster. It is refused, before anything moves, for a volume that is down, for
+// the last one, and when the others have too little space.
+func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	v, err := e.member(number)
+	if err != nil {
+		return err
+	}
+	if v.State == metadb.VolumeDraining {
+		return nil
+	}
+	if err := e.canDrain(ctx, v); err != nil {
+		return err
+	}
+	return e.setVolumeState(ctx, number, metadb.VolumeDraining, placement.Active, placement.Draining)
+}
+
+// CancelDrain puts a draining volume back to where it was: its slots are active
+// again, and what has moved comes back.
+func (e *Engine) CancelDrain(ctx context.Context, number meta.VolumeID) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	v, err := e.member(number)
+	if err != nil {
+		return err
+	}
+	if v.State != metadb.VolumeDraining {
+		return refuseChange("volume %d is not being deleted", number)
+	}
+	return e.setVolumeState(ctx, number, metadb.VolumeActive, placement.Draining, placement.Active)
+}
+
+// member returns a volume that is in the cluster.
+func (e *Engine) member(number meta.VolumeID) (metadb.Volume, error) {
+	v, ok := e.layouts.now().volume(number)
+	switch {
+	case !ok:
+		return v, refuseChange("there is no volume %d", number)
+	case v.State == metadb.VolumeRemoved:
+		return v, refuseChange("volume %d (%s) was deleted already", number, v.UUID)
+	}
+	return v, nil
+}
+
+// drainMargin is how much more room the others must have than a volume holds:
+// what is written meanwhile, and headers and compaction, take space, too.
+const drainMargin = 1.05
+
+// canDrain refuses a drain that can not come to its end.
+func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
+	var held int64
+	var room uint64
+	others := 0
+	for _, h := range e.Health(ctx).Volumes {
+		of, _ := e.layouts.now().volume(h.Number)
+		switch {
+		case h.Number == v.Number && h.Err != nil:
+			return refuseChange("volume %d at %s does not answer, so nothing can be moved off it: %v", v.Number, v.Name, h.Err)
+		case h.Number == v.Number:
+			held = h.Status.Bytes
+		case of.State == metadb.VolumeActive && h.Err == nil && h.Status.ReadOnly == "":
+			others++
+			if h.Status.Free > h.Status.Reserve {
+				room += h.Status.Free - h.Status.Reserve
+			}
+		}
+	}
+	switch need := uint64(float64(held) * drainMargin); {
+	case others == 0:
+		return refuseChange("volume %d is the last one that can take data: add another first", v.Number)
+	case need > room:
+		return refuseChange("volume %d holds %d bytes and the other %d volumes have room for %d: add a volume first", v.Number, held, others, room)
+	}
+	return nil
+}
+
+// setVolumeState changes a volume and those of its slots that are in a state.
+func (e *Engine) setVolumeState(ctx context.Context, number meta.VolumeID, to metadb.VolumeState, from, slots placement.State) error {
+	return e.changeTopology(ctx, func(t *metadb.Topology) error {
+		for i := range t.Volumes {
+			if t.Volumes[i].Number == number {
+				t.Volumes[i].State = to
+			}
+		}
+		for i := range t.Slots {
+			if t.Slots[i].Volume == number && t.Slots[i].State == uint8(from) {
+				t.Slots[i].State = uint8(slots)
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// changeTopology records a change of the slots and puts it in force: the epoch
+// rises and the rebalance begins anew, in one transaction. bindNew adds the ways
+// to volumes that are new. The caller holds e.changing.
+func (e *Engine) changeTopology(ctx context.Context, change func(*metadb.Topology) error,
+	bindNew func(metadb.Topology, map[meta.VolumeID]*boundVolume),
+) error {
+	old := e.layouts.now()
+	t := old.topology
+	t.Volumes, t.Slots = slices.Clone(t.Volumes), slices.Clone(t.Slots)
+	if err := change(&t); err != nil {
+		return err
+	}
+	t.Version++
+	t.Epoch++
+	bound := make(map[meta.VolumeID]*boundVolume, len(t.Volumes))
+	for number, v := range old.volumes {
+		bound[number] = v
+	}
+	if bindNew != nil {
+		bindNew(t, bound)
+	}
+	l, err := newLayout(t, bound)
+	if err != nil {
+		return err
+	}
+	row, err := metadb.MarshalTopology(&t)
+	if err != nil {
+		return err
+	}
+	unknown, err := e.update(ctx, func(tx metadb.Tx) error {
+		if err := tx.Set(metadb.TopologyKey(), row); err != nil {
+			return err
+		}
+		return e.rebalance.restart(tx, t.Epoch, e.now())
+	})
+	if err != nil {
+		if unknown {
+			err = fmt.Errorf("%w (the change may be found in force after a restart)", err)
+		}
+		return fmt.Errorf("record topology: %w", err)
+	}
+	e.layouts.replace(l)
+	e.rebalance.wake()
+	return nil
+}
+
+// removeDrained takes the draining volumes that hold nothing any more out of the
+// cluster. Nothing names them: a whole pass has looked.
+func (e *Engine) removeDrained(ctx context.Context, drained []meta.VolumeID) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	for _, number := range drained {
+		if v, err := e.member(number); err != nil || v.State != metadb.VolumeDraining {
+			continue // cancelled meanwhile
+		}
+		if err := e.emptyVolume(ctx, number); err != nil {
+			return fmt.Errorf("empty volume %d: %w", number, err)
+		}
+		if err := e.forget(ctx, number); err != nil {
+			return err
+		}
+		e.log.InfoContext(ctx, "volume has been deleted: it holds nothing any more", "volume", number)
+	}
+	return nil
+}
+
+// emptyVolume deletes what is left on a volume that nothing names: blobs that
+// wait in the garbage queue, and those of writes that a crash cut off.
+func (e *Engine) emptyVolume(ctx context.Context, number meta.VolumeID) error {
+	blobs, err := e.volume(ctx, number)
+	if err != nil {
+		return err
+	}
+	for {
+		infos, err := blobs.List(ctx, volume.BlobID{}, 1000)
+		if err != nil || len(infos) == 0 {
+			return err
+		}
+		ids := make([]volume.BlobID, len(infos))
+		for i := range infos {
+			ids[i] = infos[i].ID
+			if e.pins.holdsBlob(meta.BlobID(ids[i])) {
+				return errHeld
+			}
+		}
+		if err := blobs.Delete(ctx, ids); err != nil {
+			return err
+		}
+	}
+}
+
+var errHeld = errors.New("a reader still reads from it")
+
+// forget records that a volume has left. Its slots are dead: the next volume
+// that joins takes them. No key moves, so the epoch stays.
+func (e *Engine) forget(ctx context.Context, number meta.VolumeID) error {
+	old := e.layouts.now()
+	t := old.topology
+	t.Volumes, t.Slots = slices.Clone(t.Volumes), slices.Clone(t.Slots)
+	for i := range t.Volumes {
+		if t.Volumes[i].Number == number {
+			t.Volumes[i].State = metadb.VolumeRemoved
+		}
+	}
+	for i := range t.Slots {
+		if t.Slots[i].Volume == number {
+			t.Slots[i].State = uint8(placement.Dead)
+		}
+	}
+	t.Version++
+	l, err := newLayout(t, old.volumes)
+	if err != nil {
+		return err
+	}
+	if err := e.saveTopology(ctx, nil, t); err != nil {
+		return err
+	}
+	e.layouts.replace(l)
+	return nil
+}
