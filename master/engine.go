@@ -66,6 +66,9 @@ type Config struct {
 	// CompletedTTL is how long a completed upload is remembered. Zero means
 	// DefaultCompletedTTL.
 	CompletedTTL time.Duration
+	// MoveRate is how many bytes per second the rebalance moves where its limits
+	// do not say. Zero means DefaultMoveRate; below zero means no limit.
+	MoveRate int64
 }
 
 // Engine is the store. All methods are safe for concurrent use. Its fields are
@@ -116,7 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		e.completedTTL = DefaultCompletedTTL
 	}
 	e.garbage = newCollector(e)
-	e.rebalance = newRebalancer(e)
+	e.rebalance = newRebalancer(e, cfg.MoveRate)
 	e.completing = newUploadSet()
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {

@@ -49,6 +49,17 @@ func (l *layout) volume(number meta.VolumeID) (metadb.Volume, bool) {
 	return metadb.Volume{}, false
 }
 
+// draining returns the volumes that are to leave.
+func (l *layout) draining() []meta.VolumeID {
+	var volumes []meta.VolumeID
+	for _, v := range l.topology.Volumes {
+		if v.State == metadb.VolumeDraining {
+			volumes = append(volumes, v.Number)
+		}
+	}
+	return volumes
+}
+
 // place returns the volumes that should hold the pieces of an extent, best
 // first.
 func (l *layout) place(hash uint64, copies int) ([]meta.VolumeID, error) {

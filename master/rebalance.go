@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,13 +16,15 @@ import (
 const (
 	DefaultMoves    = 8         // pieces moved at the same time
 	DefaultMoveRate = 64 << 20  // bytes per second
-	maxMoves        = 256       //
+	MinMoveRate     = 256 << 10 // bytes per second: the largest part takes less time than intentDelay
+	maxMoves        = 256       // pieces moved at the same time
 	moveBatch       = 48        // extents that one step moves
 	moveBatchBytes  = 256 << 20 // of bodies that one step moves
 	moveBatchRows   = 512 << 10 // bytes of rows that one step writes
 	scanBatch       = 4096      // extents that one step looks at
 	settlePoll      = 20 * time.Millisecond
-	repeatPause     = 2 * time.Second // before a pass that follows one with failures
+	repeatPause     = 2 * time.Second // before a pass that follows one with failures, and twice as long after the next
+	maxRepeatPause  = time.Minute
 	idlePause       = time.Minute
 	rateBurst       = 4 << 20 // bytes
 )
@@ -37,13 +38,25 @@ type rebalancer struct {
 	e       *Engine
 	woken   chan struct{}
 	limiter *rate.Limiter
+	pace    int64 // bytes per second where none is set
 
-	step    sync.Mutex // held during a step
-	cleaned bool       // what an earlier process has left was given up
+	step     sync.Mutex // held during a step; owns what follows
+	cleaned  bool       // what was made and not recorded has been given up
+	epoch    uint64     // of the topology that what follows is about
+	down     map[meta.VolumeID]backoff
+	troubled bool      // this pass: something failed, or was put off
+	troubles int       // passes in a row like that
+	resume   time.Time // no step before
 }
 
-func newRebalancer(e *Engine) *rebalancer {
-	return &rebalancer{e: e, woken: make(chan struct{}, 1), limiter: rate.NewLimiter(DefaultMoveRate, rateBurst)}
+func newRebalancer(e *Engine, pace int64) *rebalancer {
+	if pace == 0 {
+		pace = DefaultMoveRate
+	}
+	return &rebalancer{
+		e: e, woken: make(chan struct{}, 1), pace: pace,
+		limiter: rate.NewLimiter(limitOf(pace), rateBurst), down: make(map[meta.VolumeID]backoff),
+	}
 }
 
 // Name is the worker's name in the log.
@@ -95,24 +108,52 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 		r.cleaned = true
 	}
 	st, err := r.e.RebalanceState(ctx)
-	switch {
-	case err != nil:
-		return State{}, err
-	case !st.Active || st.Paused:
-		return State{Wait: idlePause}, nil
-	case len(st.Cursor) == 0 && !r.e.layouts.settled():
-		return State{Wait: settlePoll}, nil
-	}
-	r.limit(&st)
-	found, err := r.scan(ctx, &st)
 	if err != nil {
 		return State{}, err
 	}
-	result := r.move(ctx, found.moves, movesAtOnce(&st))
-	if err := ctx.Err(); err != nil {
+	l := r.e.layouts.now()
+	unsettled := len(st.Cursor) == 0 && !r.e.layouts.settled()
+	r.begin(st.Epoch)
+	switch wait := r.resume.Sub(r.e.now()); {
+	case !st.Active || st.Paused:
+		return State{Wait: idlePause}, nil
+	case l.topology.Epoch != st.Epoch, unsettled && st.Pass > 1:
+		// The change is recorded and not in force yet; or what an older layout has
+		// placed may still come to be recorded behind a pass that could be the last.
+		return State{Wait: settlePoll}, nil
+	case wait > 0:
+		return State{Wait: wait}, nil
+	}
+	r.limit(&st)
+	return r.batch(ctx, l, &st, unsettled)
+}
+
+// begin forgets what was learnt under another topology.
+func (r *rebalancer) begin(epoch uint64) {
+	if r.epoch != epoch {
+		r.epoch, r.troubled, r.troubles, r.resume = epoch, false, 0, time.Time{}
+		clear(r.down)
+	}
+}
+
+// batch scans, moves and records. A pass that begins unsettled is not the last.
+func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance, unsettled bool) (State, error) {
+	found, err := r.scan(ctx, l, st)
+	if err != nil {
 		return State{}, err
 	}
-	if err := r.record(ctx, &st, found, result); err != nil {
+	found.again = found.again || unsettled
+	r.troubled = r.troubled || found.avoided
+	made, err := r.move(ctx, found.moves, movesAtOnce(st))
+	defer made.done()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = r.record(ctx, st, found, made)
+	}
+	if err != nil {
+		r.cleaned = false // the new pieces are part of nothing
 		return State{}, err
 	}
 	if !found.end {
@@ -123,15 +164,20 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 
 // limit sets the pace of what is about to move.
 func (r *rebalancer) limit(st *metadb.Rebalance) {
-	limit := rate.Limit(st.Rate)
+	limit := limitOf(st.Rate)
 	if st.Rate == 0 {
-		limit = DefaultMoveRate
-	} else if st.Rate < 0 {
-		limit = rate.Inf
+		limit = limitOf(r.pace)
 	}
 	if r.limiter.Limit() != limit {
 		r.limiter.SetLimit(limit)
 	}
+}
+
+func limitOf(bytesPerSecond int64) rate.Limit {
+	if bytesPerSecond < 0 {
+		return rate.Inf
+	}
+	return rate.Limit(bytesPerSecond)
 }
 
 func movesAtOnce(st *metadb.Rebalance) int {
@@ -139,63 +185,6 @@ func movesAtOnce(st *metadb.Rebalance) int {
 		return DefaultMoves
 	}
 	return min(st.Concurrency, maxMoves)
-}
-
-// endPass ends the work where the pass has found nothing left, and otherwise
-// begins another.
-func (r *rebalancer) endPass(ctx context.Context, epoch uint64) (State, error) {
-	var again, failed bool
-	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
-		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
-		if err != nil || st.Epoch != epoch || !st.Active {
-			again = st.Active
-			return err
-		}
-		again, failed = st.Again, st.LastError != ""
-		if again {
-			st.Pass++
-			st.Cursor, st.Again, st.Scanned, st.LastError = nil, false, 0, ""
-			return setRebalance(tx, &st)
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return State{}, err
-	case again && failed:
-		return State{Wait: repeatPause}, nil
-	case again:
-		return State{More: true}, nil
-	}
-	return r.finish(ctx, epoch)
-}
-
-// finish takes drained volumes out of the cluster and ends the work.
-func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
-	var drained []meta.VolumeID
-	t := r.e.layouts.now().topology
-	for _, v := range t.Volumes {
-		if v.State == metadb.VolumeDraining {
-			drained = append(drained, v.Number)
-		}
-	}
-	if t.Epoch != epoch {
-		return State{More: true}, nil
-	}
-	if err := r.e.removeDrained(ctx, drained); errors.Is(err, errHeld) {
-		return State{Wait: repeatPause}, nil
-	} else if err != nil {
-		return State{}, err
-	}
-	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
-		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
-		if err != nil || st.Epoch != epoch || !st.Active {
-			return err
-		}
-		st.Active, st.Cursor, st.Finished = false, nil, r.e.now()
-		return setRebalance(tx, &st)
-	})
-	return State{More: true}, err
 }
 
 // RebalanceState returns where the rebalance stands.
@@ -213,13 +202,16 @@ func (e *Engine) RebalanceState(ctx context.Context) (metadb.Rebalance, error) {
 type RebalanceLimits struct {
 	Paused      bool
 	Concurrency int   // pieces moved at the same time; 0: the default
-	Rate        int64 // bytes per second; 0: the default, below zero: no limit
+	Rate        int64 // bytes per second, MinMoveRate or more; 0: the default, below zero: no limit
 }
 
 // SetRebalanceLimits changes how the rebalance works, also while it does.
 func (e *Engine) SetRebalanceLimits(ctx context.Context, l RebalanceLimits) error {
-	if l.Concurrency < 0 || l.Concurrency > maxMoves {
+	switch {
+	case l.Concurrency < 0 || l.Concurrency > maxMoves:
 		return refuseChange("%d moves at once: want 0 to %d", l.Concurrency, maxMoves)
+	case l.Rate > 0 && l.Rate < MinMoveRate:
+		return refuseChange("%d bytes per second: want %d or more; 0 is the default, below zero no limit", l.Rate, MinMoveRate)
 	}
 	_, err := e.update(ctx, func(tx metadb.Tx) error {
 		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)

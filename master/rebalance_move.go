@@ -1,7 +1,6 @@
 package master
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +23,8 @@ type move struct {
 	add    []meta.Piece // those of them that are to be made
 	drop   []meta.Piece // those that are given up
 	err    error        // why they could not be made
+
+	blamed []meta.VolumeID // volumes that have failed as such
 }
 
 // plan compares where an extent lies with where the layout wants it; nil where
@@ -58,7 +59,6 @@ func (e *Engine) plan(l *layout, at location, x meta.Extent) (*move, error) {
 type moved struct {
 	moves  []*move
 	intent []byte // the key of the garbage entry that names all new pieces
-	err    error  // the first failure
 	done   func() // releases the new pieces
 }
 
@@ -69,14 +69,14 @@ const intentDelay = 48 * time.Hour
 // move makes the new pieces. They are in the garbage queue before the first byte
 // is written, and pinned while this process is at it: a crash leaves nothing for
 // ever.
-func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) moved {
+func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved, error) {
 	b := moved{moves: moves, done: func() {}}
 	var added []meta.Piece
 	for _, m := range moves {
 		added = append(added, m.add...)
 	}
 	if len(added) == 0 {
-		return b
+		return b, nil
 	}
 	b.done = r.e.pins.hold(added)
 	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
@@ -86,10 +86,9 @@ func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) moved 
 		return err
 	})
 	if err != nil {
-		b.fail(err)
-		return b
+		return b, fmt.Errorf("queue the new pieces: %w", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, m := range moves {
 		group.Go(func() error {
@@ -98,19 +97,10 @@ func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) moved 
 		})
 	}
 	_ = group.Wait() // no error is returned above
-	for _, m := range moves {
-		if m.err != nil && b.err == nil {
-			b.err = m.err
-		}
+	if ctx.Err() == nil {
+		r.judge(moves)
 	}
-	return b
-}
-
-func (b *moved) fail(err error) {
-	b.err = err
-	for _, m := range b.moves {
-		m.err = err
-	}
+	return b, nil
 }
 
 // makePieces makes each new piece of a move from the first old one that can be
@@ -119,7 +109,7 @@ func (r *rebalancer) makePieces(ctx context.Context, m *move) error {
 	for _, to := range m.add {
 		var errs []error
 		for _, from := range m.extent.Pieces {
-			err := r.copyPiece(ctx, from, to)
+			err := r.copyPiece(ctx, m, from, to)
 			if err == nil {
 				errs = nil
 				break
@@ -136,190 +126,48 @@ func (r *rebalancer) makePieces(ctx context.Context, m *move) error {
 // copyPiece copies a blob to another volume under a fresh id, with its
 // descriptor. What is read is verified block by block, and the new volume
 // answers when it is durable.
-func (r *rebalancer) copyPiece(ctx context.Context, from, to meta.Piece) error {
+func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece) error {
 	if err := r.yield(ctx); err != nil {
-		return err
-	}
-	src, err := r.e.volume(ctx, from.Volume)
-	if err != nil {
 		return err
 	}
 	dst, err := r.e.volume(ctx, to.Volume)
 	if err != nil {
-		return err
+		return m.blame(to, err)
+	}
+	body, desc, err := r.openPiece(ctx, from, m.extent.Size)
+	if err != nil {
+		return m.blame(from, err)
+	}
+	paced := &pacedReader{ctx: ctx, r: body, limiter: r.limiter}
+	err = dst.Put(ctx, volume.BlobID(to.Blob), m.extent.Size, paced, func() ([]byte, error) { return desc, nil })
+	closing := body.Close()
+	switch {
+	case paced.failed != nil:
+		return m.blame(from, paced.failed)
+	case err != nil:
+		return m.blame(to, err)
+	case closing != nil:
+		return m.blame(from, closing)
+	}
+	return nil
+}
+
+// openPiece opens a piece that must be of a size.
+func (r *rebalancer) openPiece(ctx context.Context, from meta.Piece, size int64) (io.ReadCloser, []byte, error) {
+	src, err := r.e.volume(ctx, from.Volume)
+	if err != nil {
+		return nil, nil, err
 	}
 	id := volume.BlobID(from.Blob)
 	info, err := src.Stat(ctx, id)
 	if err != nil {
-		return fmt.Errorf("volume %d: blob %s: %w", from.Volume, id, err)
+		return nil, nil, err
 	}
-	body, err := src.Get(ctx, id, 0, info.Size)
-	if err != nil {
-		return fmt.Errorf("volume %d: blob %s: %w", from.Volume, id, err)
+	if info.Size != size {
+		return nil, nil, fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
 	}
-	err = dst.Put(ctx, volume.BlobID(to.Blob), info.Size, &pacedReader{ctx: ctx, r: body, limiter: r.limiter},
-		func() ([]byte, error) { return info.Descriptor, nil })
-	if closing := body.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return fmt.Errorf("volume %d to %d: blob %s: %w", from.Volume, to.Volume, id, err)
-	}
-	return nil
-}
-
-// record writes down where the pieces are now, together with the cursor and the
-// counters, in one transaction. An extent that was changed or given up meanwhile
-// stays as it is, and the copies that were made of it are given up.
-func (r *rebalancer) record(ctx context.Context, st *metadb.Rebalance, found finding, b moved) error {
-	defer b.done()
-	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
-		rec := &recorder{e: r.e, tx: tx, now: r.e.now()}
-		if err := rec.takeBack(b.intent); err != nil {
-			return err
-		}
-		if err := rec.apply(b.moves); err != nil {
-			return err
-		}
-		for _, p := range [][]meta.Piece{rec.unused, rec.old} {
-			if len(p) == 0 {
-				continue
-			}
-			if err := queue(tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: p}); err != nil {
-				return err
-			}
-		}
-		return rec.saveState(st.Epoch, found, b.err)
-	})
-	r.e.garbage.wake()
-	return err
-}
-
-// recorder writes one batch.
-type recorder struct {
-	e   *Engine
-	tx  metadb.Tx
-	now time.Time
-
-	old    []meta.Piece // no longer recorded
-	unused []meta.Piece // made and not recorded
-	moved  uint64
-	bytes  uint64
-	failed uint64
-	missed bool // something was changed meanwhile: look again
-}
-
-// takeBack removes the garbage entry that names the new pieces. Were it gone, the
-// collector would be about to delete them, and none could be recorded.
-func (rec *recorder) takeBack(intent []byte) error {
-	if intent == nil {
-		return nil
-	}
-	if _, err := rec.tx.Get(intent); err != nil {
-		return fmt.Errorf("rebalance: the entry of the new pieces: %w", err)
-	}
-	return rec.tx.Delete(intent)
-}
-
-// apply changes the rows, each once for all its extents.
-func (rec *recorder) apply(moves []*move) error {
-	for len(moves) > 0 {
-		n := 1
-		for n < len(moves) && bytes.Equal(moves[n].row, moves[0].row) {
-			n++
-		}
-		if err := rec.applyRow(moves[:n]); err != nil {
-			return err
-		}
-		moves = moves[n:]
-	}
-	return nil
-}
-
-// applyRow changes the extents of one row that are as they were found.
-func (rec *recorder) applyRow(moves []*move) error {
-	row, err := rec.open(moves[0].location)
-	if err != nil {
-		return err
-	}
-	changed := false
-	for _, m := range moves {
-		x := row.extent(m.location)
-		switch {
-		case m.err != nil:
-			rec.failed++
-			rec.missed = true
-			rec.unused = append(rec.unused, m.add...)
-		case x == nil || x.Size != m.extent.Size || !slices.Equal(x.Pieces, m.extent.Pieces):
-			rec.missed = true
-			rec.unused = append(rec.unused, m.add...)
-		default:
-			x.Pieces = m.next
-			changed = true
-			rec.old = append(rec.old, m.drop...)
-			rec.moved += uint64(len(m.add))
-			rec.bytes += uint64(x.Size) * uint64(len(m.add))
-			rec.missed = true // what changes now may have to change again
-		}
-	}
-	if !changed {
-		return nil
-	}
-	return row.save()
-}
-
-func (rec *recorder) saveState(epoch uint64, found finding, failure error) error {
-	st, err := record(rec.tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
-	if err != nil {
-		return err
-	}
-	st.Moved += rec.moved
-	st.MovedBytes += rec.bytes
-	st.Failed += rec.failed
-	if failure != nil {
-		st.LastError = failure.Error()
-	}
-	if st.Epoch == epoch && st.Active { // else it has begun anew
-		st.Scanned += found.scanned
-		st.Cursor = found.next.marshal()
-		st.Again = st.Again || found.again || rec.missed
-	}
-	return setRebalance(rec.tx, &st)
-}
-
-// dropIntents gives up what an earlier process has made and not recorded. It
-// runs before the first batch of this one.
-func (r *rebalancer) dropIntents(ctx context.Context) error {
-	for {
-		var keys [][]byte
-		var left []metadb.Garbage
-		_, err := r.e.update(ctx, func(tx metadb.Tx) error {
-			keys, left = nil, nil
-			now := r.e.now()
-			all := metadb.GarbageRange()
-			all.Start = metadb.GarbageKey(now.Add(intentDelay/2), [8]byte{})
-			err := tx.Scan(all.Start, all.End, func(k, row []byte) (bool, error) {
-				g, err := metadb.UnmarshalGarbage(row)
-				if err == nil && g.Kind == metadb.GarbageIntent {
-					keys, left = append(keys, bytes.Clone(k)), append(left, g)
-				}
-				return len(keys) < garbageBatch, nil // the collector reports what can not be read
-			})
-			for i := range keys {
-				if err == nil {
-					err = tx.Delete(keys[i])
-				}
-				if err == nil {
-					err = queue(tx, now, left[i])
-				}
-			}
-			return err
-		})
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		r.e.garbage.wake()
-	}
+	body, err := src.Get(ctx, id, 0, size)
+	return body, info.Descriptor, err
 }
 
 // yield lets requests of clients go first.
@@ -349,6 +197,7 @@ type pacedReader struct {
 		WaitN(ctx context.Context, n int) error
 		Burst() int
 	}
+	failed error // of r
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
@@ -356,6 +205,9 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 		b = b[:most]
 	}
 	n, err := p.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.failed = err
+	}
 	if n > 0 {
 		if waiting := p.limiter.WaitN(p.ctx, n); waiting != nil {
 			return n, waiting

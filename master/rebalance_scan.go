@@ -1,8 +1,10 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"tdkvs/master/meta"
@@ -21,8 +23,8 @@ const (
 )
 
 // position is where a pass stands: at a row, and within what belongs to it. sub
-// counts the chunks of an object's manifest, or is the number of the last part of
-// an upload, that was looked at.
+// is the number of the last part, of an assembled object or an upload, that was
+// looked at.
 type position struct {
 	phase phase
 	sub   uint32
@@ -76,36 +78,57 @@ type finding struct {
 	next    position
 	end     bool // of the pass
 	again   bool // something was left out that another pass must look at
+	avoided bool // because a volume fails
 	scanned uint64
 }
 
-// scanner looks for extents that lie elsewhere than the layout wants them.
+// scanner goes over all rows that record extents, from a position on.
 type scanner struct {
-	ctx    context.Context
-	e      *Engine
-	layout *layout
+	ctx   context.Context
+	e     *Engine
+	visit func(at location, extents []meta.Extent, rowSize int)
+	full  func() bool          // asked before each visit: true ends the scan
+	skip  func(id string) bool // uploads that are left out; nil: none
 	finding
-	bytes int64 // of the bodies to be moved
-	rows  int   // bytes of the rows to be written
+}
+
+// planner is a scan that plans what is to be moved.
+type planner struct {
+	scanner
+	layout *layout
+	avoid  func(*move) bool
+	bytes  int64  // of the bodies to be moved
+	rows   int    // bytes of the rows to be written
+	last   []byte // the last of these rows
 }
 
 // scan looks at the rows from the cursor on, until there is enough to do for one
 // step.
-func (r *rebalancer) scan(ctx context.Context, st *metadb.Rebalance) (finding, error) {
-	var s *scanner
+func (r *rebalancer) scan(ctx context.Context, l *layout, st *metadb.Rebalance) (finding, error) {
+	var p *planner
 	err := r.e.view(ctx, func(tx metadb.Tx) error {
-		s = &scanner{ctx: ctx, e: r.e, layout: r.e.layouts.now()}
-		s.next = parsePosition(st.Cursor)
-		return s.run(tx)
+		p = &planner{layout: l, avoid: r.avoid(), scanner: scanner{ctx: ctx, e: r.e}}
+		p.visit, p.full, p.skip = p.consider, p.enough, p.completing
+		p.next = parsePosition(st.Cursor)
+		return p.run(tx)
 	})
 	if err != nil {
 		return finding{}, err
 	}
-	return s.finding, nil
+	return p.finding, nil
 }
 
-func (s *scanner) full() bool {
-	return len(s.moves) >= moveBatch || s.scanned >= scanBatch || s.bytes >= moveBatchBytes || s.rows >= moveBatchRows
+func (p *planner) enough() bool {
+	return len(p.moves) >= moveBatch || p.scanned >= scanBatch || p.bytes >= moveBatchBytes || p.rows >= moveBatchRows
+}
+
+// completing leaves an upload that is being completed to the next pass.
+func (p *planner) completing(id string) bool {
+	if !p.e.completing.has(id) {
+		return false
+	}
+	p.again = true
+	return true
 }
 
 func (s *scanner) run(tx metadb.Tx) error {
@@ -140,10 +163,15 @@ func (s *scanner) runPhase(tx metadb.Tx) (stopped bool, err error) {
 			return true, err
 		}
 		key := slices.Clone(cur.Key())
-		s.next.row = key
+		if !bytes.Equal(key, s.next.row) {
+			s.next.row, s.next.sub = key, 0 // the row in which the last scan has ended is gone
+		}
 		done, err := s.look(tx, key, value)
-		if err != nil || !done {
-			return true, err
+		if err != nil {
+			return true, fmt.Errorf("row %q: %w", key, err)
+		}
+		if !done {
+			return true, nil
 		}
 		s.next = position{phase: s.next.phase, row: metadb.After(key)}
 		s.scanned++
@@ -184,7 +212,7 @@ func (s *scanner) look(tx metadb.Tx, key, value []byte) (done bool, err error) {
 		return s.lookAtManifest(tx, o)
 	}
 	at := location{kind: objectRow, row: key, bucket: bucket, key: name}
-	s.consider(at, o.Extents, len(value))
+	s.visit(at, o.Extents, len(value))
 	return true, nil
 }
 
@@ -194,40 +222,40 @@ func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow) (done bool, 
 	if err != nil {
 		return true, err
 	}
-	for s.next.sub < uint32(len(index.Chunks)) {
-		if s.full() {
-			return false, nil
-		}
-		chunk := s.next.sub + 1
+	first := max(1, index.ForPart(int(s.next.sub)+1))
+	for chunk := first; int(chunk) <= len(index.Chunks); chunk++ {
 		parts, err := manifestChunk(tx, o.UploadID, o.Manifest, chunk)
 		if err != nil {
 			return true, err
 		}
 		row := metadb.ManifestKey(o.UploadID, o.Manifest, chunk)
-		s.rows += meta.MaxRecordPayload // at most, and once for all its parts
-		before := len(s.moves)
 		for _, p := range parts {
+			if p.Number <= int(s.next.sub) {
+				continue
+			}
+			if s.full() {
+				return false, nil
+			}
 			at := location{kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, upload: o.UploadID, part: p.Number}
-			s.consider(at, p.Extents, 0)
-			s.scanned++
+			s.seePart(at, p.Extents, meta.MaxRecordPayload)
 		}
-		if len(s.moves) == before {
-			s.rows -= meta.MaxRecordPayload
-		}
-		s.next.sub = chunk
 	}
 	return true, nil
 }
 
-// lookAtUpload looks at the parts of an upload in progress. One that is being
-// completed is left for the next pass.
+func (s *scanner) seePart(at location, extents []meta.Extent, rowSize int) {
+	s.visit(at, extents, rowSize)
+	s.next.sub = uint32(at.part)
+	s.scanned++
+}
+
+// lookAtUpload looks at the parts of an upload in progress.
 func (s *scanner) lookAtUpload(tx metadb.Tx, key []byte) (done bool, err error) {
 	bucket, name, id, ok := metadb.ParseUploadKey(key)
 	if !ok {
 		return true, metadb.ErrBadRecord
 	}
-	if s.e.completing.has(id) {
-		s.again = true
+	if s.skip != nil && s.skip(id) {
 		return true, nil
 	}
 	r := metadb.PartRange(id, int(s.next.sub))
@@ -242,28 +270,30 @@ func (s *scanner) lookAtUpload(tx metadb.Tx, key []byte) (done bool, err error) 
 			return false, err
 		}
 		at := location{kind: partRow, row: slices.Clone(k), bucket: bucket, key: name, upload: id, part: p.Number}
-		s.consider(at, p.Extents, len(row))
-		s.next.sub = uint32(p.Number)
-		s.scanned++
+		s.seePart(at, p.Extents, len(row))
 		return true, nil
 	})
 	return done, err
 }
 
 // consider notes the extents of a row that are to be moved.
-func (s *scanner) consider(at location, extents []meta.Extent, rowSize int) {
+func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 	for i := range extents {
 		at.index = i
-		m, err := s.e.plan(s.layout, at, extents[i])
-		if err != nil {
-			s.again = true // there are too few volumes: nothing to be done now
-			continue
+		m, err := p.e.plan(p.layout, at, extents[i])
+		switch {
+		case err != nil:
+			p.again, p.avoided = true, true // there are too few volumes: nothing to be done now
+		case m == nil:
+		case p.avoid(m):
+			p.again, p.avoided = true, true
+		default:
+			p.moves = append(p.moves, m)
+			p.bytes += extents[i].Size * int64(len(m.add))
+			if !bytes.Equal(p.last, at.row) { // a row is written once for all its extents
+				p.rows += rowSize
+				p.last = at.row
+			}
 		}
-		if m == nil {
-			continue
-		}
-		s.moves = append(s.moves, m)
-		s.bytes += extents[i].Size * int64(len(m.add))
-		s.rows += rowSize
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tdkvs/master"
 	"tdkvs/master/meta"
@@ -331,6 +332,7 @@ func TestRebalanceSurvives(t *testing.T) {
 			for range 60 {
 				s.disturb(rng, want)
 				_, _ = s.RebalanceStep(context.Background()) // failures are meant
+				s.clock.advance(time.Duration(rng.IntN(3000)) * time.Millisecond)
 			}
 			s.db.heal()
 			for _, v := range s.volumes {

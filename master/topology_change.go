@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -166,8 +165,8 @@ func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
 		switch {
 		case h.Number == v.Number && h.Err != nil:
 			return refuseChange("volume %d at %s does not answer, so nothing can be moved off it: %v", v.Number, v.Name, h.Err)
-		case h.Number == v.Number:
-			held = h.Status.Bytes
+		case h.Number == v.Number, of.State == metadb.VolumeDraining && h.Err == nil:
+			held += h.Status.Bytes // what is being drained already needs room, too
 		case of.State == metadb.VolumeActive && h.Err == nil && h.Status.ReadOnly == "":
 			others++
 			if h.Status.Free > h.Status.Reserve {
@@ -179,7 +178,7 @@ func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
 	case others == 0:
 		return refuseChange("volume %d is the last one that can take data: add another first", v.Number)
 	case need > room:
-		return refuseChange("volume %d holds %d bytes and the other %d volumes have room for %d: add a volume first", v.Number, held, others, room)
+		return refuseChange("%d bytes are to be moved and the other %d volumes have room for %d: add a volume first", held, others, room)
 	}
 	return nil
 }
@@ -247,15 +246,15 @@ func (e *Engine) changeTopology(ctx context.Context, change func(*metadb.Topolog
 	return nil
 }
 
-// removeDrained takes the draining volumes that hold nothing any more out of the
-// cluster. Nothing names them: a whole pass has looked.
-func (e *Engine) removeDrained(ctx context.Context, drained []meta.VolumeID) error {
+// removeVolumes takes drained volumes out of the cluster, unless the topology has
+// changed since: a drain may have been cancelled. Nothing names them.
+func (e *Engine) removeVolumes(ctx context.Context, epoch uint64, drained []meta.VolumeID) error {
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	if e.layouts.now().topology.Epoch != epoch {
+		return nil
+	}
 	for _, number := range drained {
-		if v, err := e.member(number); err != nil || v.State != metadb.VolumeDraining {
-			continue // cancelled meanwhile
-		}
 		if err := e.emptyVolume(ctx, number); err != nil {
 			return fmt.Errorf("empty volume %d: %w", number, err)
 		}
@@ -267,6 +266,30 @@ func (e *Engine) removeDrained(ctx context.Context, drained []meta.VolumeID) err
 	return nil
 }
 
+// unheld fails with errHeld when a reader has pinned a blob on a volume.
+func (e *Engine) unheld(ctx context.Context, number meta.VolumeID) error {
+	blobs, err := e.volume(ctx, number)
+	if err != nil {
+		return err
+	}
+	var after volume.BlobID
+	for {
+		infos, err := blobs.List(ctx, after, listBatch)
+		if err != nil || len(infos) == 0 {
+			return err
+		}
+		for i := range infos {
+			if e.pins.holdsBlob(meta.BlobID(infos[i].ID)) {
+				return errHeld
+			}
+		}
+		after = infos[len(infos)-1].ID
+	}
+}
+
+// listBatch is the number of blobs that a volume is asked for at once.
+const listBatch = 1000
+
 // emptyVolume deletes what is left on a volume that nothing names: blobs that
 // wait in the garbage queue, and those of writes that a crash cut off.
 func (e *Engine) emptyVolume(ctx context.Context, number meta.VolumeID) error {
@@ -275,24 +298,19 @@ func (e *Engine) emptyVolume(ctx context.Context, number meta.VolumeID) error {
 		return err
 	}
 	for {
-		infos, err := blobs.List(ctx, volume.BlobID{}, 1000)
+		infos, err := blobs.List(ctx, volume.BlobID{}, listBatch)
 		if err != nil || len(infos) == 0 {
 			return err
 		}
 		ids := make([]volume.BlobID, len(infos))
 		for i := range infos {
 			ids[i] = infos[i].ID
-			if e.pins.holdsBlob(meta.BlobID(ids[i])) {
-				return errHeld
-			}
 		}
 		if err := blobs.Delete(ctx, ids); err != nil {
 			return err
 		}
 	}
 }
-
-var errHeld = errors.New("a reader still reads from it")
 
 // forget records that a volume has left. Its slots are dead: the next volume
 // that joins takes them. No key moves, so the epoch stays.

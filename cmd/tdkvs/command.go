@@ -51,8 +51,8 @@ func commands() []command {
 			usage:   "server [-listen host:port] [-config file] [dir ...]",
 			summary: "run the whole store in one process",
 			detail: `Each dir becomes a volume; the metadata and the root credentials lie in the
-first. A dir that does not exist is made. Without any, ./data is used. The dirs
-of the first start are the store: name the same ones each time.`,
+first. A dir that does not exist is made. Without any, ./data is used. Name all
+dirs of the store each time; a new one behind them gets its share of the data.`,
 			setup:     serverCommand,
 			arguments: true,
 		},

@@ -11,8 +11,9 @@ import (
 type serverConfig struct {
 	addressConfig
 	// The directories, each of which becomes a volume; the metadata and the
-	// credentials lie in the first. Directories on the command line take the
-	// place of this list.
+	// credentials lie in the first. A new one joins those of earlier starts, and
+	// gets its share of the data. Directories on the command line take the place
+	// of this list.
 	Dirs []string `yaml:"dirs"`
 	frontConfig
 	storeConfig
@@ -24,8 +25,9 @@ type serverConfig struct {
 // masterConfig is the configuration file of "tdkvs master".
 type masterConfig struct {
 	addressConfig
-	// The volume processes, as http://host:port. Required. Those of the first
-	// start are recorded: every later start must name the same volumes.
+	// The volume processes, as http://host:port, in any order. Required. Those of
+	// the first start are recorded: every later start must name them all. A new,
+	// empty one joins, and gets its share of the data; one leaves by `-delete`.
 	Volumes []string `yaml:"volumes"`
 	// The directory of the metadata. It is made when it is missing.
 	Data string `yaml:"data"`

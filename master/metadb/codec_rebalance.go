@@ -24,8 +24,7 @@ import (
 //	  int64  finished_ms = 12;
 //	  uint32 concurrency = 13; // pieces moved at the same time; 0: the default
 //	  uint64 rate        = 14; // bytes per second; 0: no limit
-//	  uint64 expected    = 15; // extents that the first pass will look at, about
-//	  bytes  last_error  = 16;
+//	  bytes  last_error  = 15; // of the last pass with failures; empty once one had none
 //	}
 type Rebalance struct {
 	Epoch       uint64
@@ -42,7 +41,6 @@ type Rebalance struct {
 	Finished    time.Time
 	Concurrency int
 	Rate        int64
-	Expected    uint64
 	LastError   string
 }
 
@@ -63,8 +61,7 @@ func MarshalRebalance(r *Rebalance) ([]byte, error) {
 	e.time(12, r.Finished)
 	e.int(13, int64(r.Concurrency))
 	e.int(14, r.Rate)
-	e.uint(15, r.Expected)
-	e.str(16, r.LastError)
+	e.str(15, r.LastError)
 	return e.record("rebalance")
 }
 
@@ -103,8 +100,6 @@ func UnmarshalRebalance(b []byte) (Rebalance, error) {
 		case 14:
 			r.Rate = d.int()
 		case 15:
-			r.Expected = d.uint()
-		case 16:
 			r.LastError = d.str()
 		}
 	}
