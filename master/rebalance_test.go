@@ -69,7 +69,7 @@ func (s *store) places() map[string]meta.VolumeID {
 				at[fmt.Sprintf("%s %d", k, i)] = x.Pieces[0].Volume
 			}
 		case 'p':
-			p, err := metadb.UnmarshalPart([]byte(row))
+			p, err := metadb.UnmarshalPart(row)
 			if err != nil {
 				s.t.Fatal(err)
 			}
