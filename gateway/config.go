@@ -38,7 +38,7 @@ func RootCredentials(accessKey, secretKey string) Credentials {
 	}
 }
 
-// Config is what a gateway needs. S3, Store and Health are required.
+// Config is what a gateway needs. S3, Store, Health and Admin are required.
 type Config struct {
 	// S3 serves every path that is not the gateway's own. Its own Config must be
 	// Open exactly when Credentials is nil here.
@@ -47,6 +47,8 @@ type Config struct {
 	Store Store
 	// Health says whether metadata and volumes answer.
 	Health func(ctx context.Context) master.Health
+	// Admin is what the admin API works with. Its Operator is required.
+	Admin Admin
 	// Credentials looks up access keys. Nil means that none are configured: the
 	// gateway is in protected mode and serves clients on loopback only, whoever
 	// they are.

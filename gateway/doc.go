@@ -4,7 +4,8 @@
 // to the health pages or to the S3 handler, and writes one log line about it.
 //
 //	PUT    /set/<key>     GET, HEAD /get/<key>     DELETE /delete/<key>
-//	GET    /-/healthz     GET       /-/readyz      all else: S3
+//	GET    /-/healthz     GET       /-/readyz      /-/admin/v1/...: for operators
+//	all else: S3
 //
 // Native keys live in the bucket "kv", through the same engine as S3, so each
 // side sees what the other stores. The package knows nothing of how objects are

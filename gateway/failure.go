@@ -12,9 +12,11 @@ import (
 	"tdkvs/s3api/s3err"
 )
 
-// failure is an error of the native routes. Status and message are the client's.
+// failure is an error of the gateway's own routes. Status, code and message are
+// the client's.
 type failure struct {
 	status  int
+	code    string // for the admin API; empty: that of the status
 	message string
 	header  http.Header // optional
 	err     error       // optional cause, for the log only

@@ -28,8 +28,8 @@ type gateway struct {
 
 // New returns the handler of everything that comes in on the store's port.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.S3 == nil || cfg.Store == nil || cfg.Health == nil {
-		return nil, errors.New("gateway: Config needs S3, Store and Health")
+	if cfg.S3 == nil || cfg.Store == nil || cfg.Health == nil || cfg.Admin.Operator == nil {
+		return nil, errors.New("gateway: Config needs S3, Store, Health and Admin.Operator")
 	}
 	g := &gateway{cfg: cfg.withDefaults()}
 	g.health.ask = g.cfg.Health
@@ -43,6 +43,7 @@ func New(cfg Config) (http.Handler, error) {
 	own.PathPrefix(deletePrefix).Handler(g.native(deletePrefix, "NativeDelete", "DELETE", g.delete))
 	own.Path("/-/healthz").Handler(g.page("Healthz", g.healthz))
 	own.Path("/-/readyz").Handler(g.page("Readyz", g.readyz))
+	own.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return isAdmin(r) }).HandlerFunc(g.admin)
 	g.routes.NotFoundHandler = g.cfg.S3
 	return g, nil
 }

@@ -206,6 +206,7 @@ func newBench(t *testing.T, edit func(*Config)) *bench {
 		}),
 		Store:       b.store,
 		Health:      func(context.Context) master.Health { return b.health },
+		Admin:       Admin{Operator: newFakeOperator()},
 		Credentials: RootCredentials(testKey, testSecret),
 		Logger:      slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		HostID:      "test-host",

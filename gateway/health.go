@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
 	"tdkvs/master/meta"
 	"tdkvs/s3api"
@@ -78,22 +79,28 @@ func readinessOf(h master.Health, detailed bool) readiness {
 		}
 	}
 	for _, v := range h.Volumes {
-		state := volumeReadiness{Number: v.Number, UUID: v.UUID, State: "ok"}
-		detail := ""
-		switch {
-		case v.Err != nil:
-			state.State, detail = "unreachable", v.Err.Error()
-		case v.Status.ReadOnly != "":
-			state.State, detail = "read-only", v.Status.ReadOnly
-		case v.Status.Full:
-			state.State = "full"
-		}
+		state := volumeReadiness{Number: v.Number, UUID: v.UUID}
+		var detail string
+		state.State, detail = volumeHealth(v)
 		if detailed {
 			state.Name, state.Error = v.Name, detail
 		}
 		out.Volumes = append(out.Volumes, state)
 	}
 	return out
+}
+
+// volumeHealth is the state of a volume in a word, and why.
+func volumeHealth(v master.VolumeHealth) (state, detail string) {
+	switch {
+	case v.Err != nil:
+		return adminapi.Unreachable, v.Err.Error()
+	case v.Status.ReadOnly != "":
+		return adminapi.ReadOnly, v.Status.ReadOnly
+	case v.Status.Full:
+		return adminapi.Full, ""
+	}
+	return adminapi.OK, ""
 }
 
 // healthCache asks for the store's health at most once in a while, however many

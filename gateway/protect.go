@@ -78,6 +78,10 @@ func public(r *http.Request) bool {
 // language of its path.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, info *s3api.RequestInfo, err error) {
 	path := r.URL.EscapedPath()
+	if isAdmin(r) && !g.virtualHost(r.Host) {
+		g.failAdmin(w, info, err)
+		return
+	}
 	for _, prefix := range [...]string{getPrefix, setPrefix, deletePrefix, "/-/"} {
 		if strings.HasPrefix(path, prefix) && !g.virtualHost(r.Host) {
 			g.fail(w, r, info, err)

@@ -17,7 +17,7 @@ const (
 	DefaultMoves    = 8         // pieces moved at the same time
 	DefaultMoveRate = 64 << 20  // bytes per second
 	MinMoveRate     = 256 << 10 // bytes per second: the largest part takes less time than intentDelay
-	maxMoves        = 256       // pieces moved at the same time
+	MaxMoves        = 256       // pieces moved at the same time
 	moveBatch       = 48        // extents that one step moves
 	moveBatchBytes  = 256 << 20 // of bodies that one step moves
 	moveBatchRows   = 512 << 10 // bytes of rows that one step writes
@@ -184,7 +184,7 @@ func movesAtOnce(st *metadb.Rebalance) int {
 	if st.Concurrency <= 0 {
 		return DefaultMoves
 	}
-	return min(st.Concurrency, maxMoves)
+	return min(st.Concurrency, MaxMoves)
 }
 
 // RebalanceState returns where the rebalance stands.
@@ -207,22 +207,7 @@ type RebalanceLimits struct {
 
 // SetRebalanceLimits changes how the rebalance works, also while it does.
 func (e *Engine) SetRebalanceLimits(ctx context.Context, l RebalanceLimits) error {
-	switch {
-	case l.Concurrency < 0 || l.Concurrency > maxMoves:
-		return refuseChange("%d moves at once: want 0 to %d", l.Concurrency, maxMoves)
-	case l.Rate > 0 && l.Rate < MinMoveRate:
-		return refuseChange("%d bytes per second: want %d or more; 0 is the default, below zero no limit", l.Rate, MinMoveRate)
-	}
-	_, err := e.update(ctx, func(tx metadb.Tx) error {
-		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
-		if err != nil {
-			return err
-		}
-		st.Paused, st.Concurrency, st.Rate = l.Paused, l.Concurrency, l.Rate
-		return setRebalance(tx, &st)
-	})
-	e.rebalance.wake()
-	return err
+	return e.ChangeRebalance(ctx, RebalanceChange{Paused: &l.Paused, Concurrency: &l.Concurrency, Rate: &l.Rate})
 }
 
 // Rebalance works until every piece is where the topology places it, or ctx

@@ -79,6 +79,14 @@ dirs of the store each time; a new one behind them gets its share of the data.`,
 			setup: volumeCommand,
 		},
 		{
+			name:      "admin",
+			usage:     "admin <what> [flags]",
+			summary:   "look after a store that runs: its volumes, its rebalance, what is in it",
+			detail:    adminDetail(),
+			setup:     adminCommand,
+			arguments: true,
+		},
+		{
 			name:    "version",
 			usage:   "version",
 			summary: "print the version",
@@ -190,6 +198,9 @@ func parseFlags(cmd command, flags *flag.FlagSet, args []string) ([]string, erro
 			return nil, misusef("%s: unknown flag -%s%s\nusage: tdkvs %s",
 				cmd.name, name, didYouMean(name, flagNames(flags)), cmd.usage)
 		}
+		if !hasValue && isSwitch(flags.Lookup(name)) {
+			value, hasValue = "true", true
+		}
 		if !hasValue {
 			if len(args) == 0 {
 				return nil, misusef("%s: flag -%s needs a value\nusage: tdkvs %s", cmd.name, name, cmd.usage)
@@ -201,6 +212,12 @@ func parseFlags(cmd command, flags *flag.FlagSet, args []string) ([]string, erro
 		}
 	}
 	return positional, nil
+}
+
+// isSwitch tells whether a flag needs no value.
+func isSwitch(f *flag.Flag) bool {
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
 }
 
 func flagNames(flags *flag.FlagSet) []string {
@@ -251,7 +268,7 @@ func (c command) help(flags *flag.FlagSet) string {
 	}
 	flags.VisitAll(func(f *flag.Flag) {
 		value, usage := flag.UnquoteUsage(f)
-		fmt.Fprintf(&b, "  -%s %s\n        %s\n", f.Name, value, usage)
+		fmt.Fprintf(&b, "  %s\n        %s\n", strings.TrimRight("-"+f.Name+" "+value, " "), usage)
 	})
 	return b.String()
 }

@@ -9,14 +9,18 @@ import (
 	"os"
 
 	"tdkvs/gateway"
+	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
+	"tdkvs/master/metadb"
 	"tdkvs/s3api"
 )
 
 // front is what serves clients, in both roles that do.
 type front struct {
-	engine   *master.Engine
-	keys     credentials // none: protected mode
+	engine *master.Engine
+	keys   credentials // none: protected mode
+	// join takes a new volume into the cluster; nil where volumes are directories.
+	join     func(context.Context, adminapi.NewVolume) (metadb.Volume, error)
 	address  addressConfig
 	settings frontConfig
 	log      *slog.Logger
@@ -67,6 +71,7 @@ func (f front) handler() (http.Handler, error) {
 		S3:          s3,
 		Store:       f.engine,
 		Health:      f.engine.Health,
+		Admin:       gateway.Admin{Operator: f.engine, AddVolume: f.join, Version: versionText()},
 		Credentials: known,
 		Region:      f.settings.Region,
 		Domains:     f.settings.Domains,

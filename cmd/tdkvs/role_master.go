@@ -64,8 +64,10 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	if err := checkAnswers(engine.Health(ctx), log); err != nil {
 		return err
 	}
+	joins := &joining{engine: engine, secret: cfg.ClusterSecret, memory: memory, opened: opened}
 	err = front{
-		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, log: log, stdout: inv.stdout,
+		engine: engine, keys: keys, join: joins.add,
+		address: cfg.addressConfig, settings: cfg.frontConfig, log: log, stdout: inv.stdout,
 	}.run(ctx, engine.Run)
 	logMetadata(log, engine)
 	return err

@@ -240,6 +240,9 @@ func dueMillis(t time.Time) uint64 { return uint64(max(0, t.UnixMilli())) }
 // UsageKey returns the key of a bucket's counters.
 func UsageKey(bucket string) []byte { return tagged(tagUsage, bucket) }
 
+// AllUsage covers the counters of all buckets.
+func AllUsage() Range { return Under([]byte{tagUsage}) }
+
 // ParseUsageKey inverts UsageKey.
 func ParseUsageKey(k []byte) (bucket string, ok bool) { return untagged(tagUsage, k) }
 

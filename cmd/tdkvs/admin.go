@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Where the admin command finds the store, beside the keys of envAccessKey and
+// envSecretKey.
+const envEndpoint = "TDKVS_ENDPOINT"
+
+const defaultEndpoint = "http://127.0.0.1:3000"
+
+// adminFlags are all flags of the admin command; a row of the table says which
+// it takes beside the common ones.
+type adminFlags struct {
+	endpoint, accessKey, secretKey, region string
+	data, output                           string
+
+	watch       bool
+	interval    time.Duration
+	weight      int
+	zone        string
+	version     string
+	concurrency int
+	rate        string
+}
+
+func (f *adminFlags) declare(flags *flag.FlagSet) {
+	flags.StringVar(&f.endpoint, "endpoint", "", "the `url` of the store (default "+envEndpoint+", else "+defaultEndpoint+")")
+	flags.StringVar(&f.accessKey, "access-key", "", "the root access `key` (default "+envAccessKey+")")
+	flags.StringVar(&f.secretKey, "secret-key", "", "the root secret `key` (default "+envSecretKey+"); others on this machine may see it here")
+	flags.StringVar(&f.region, "region", "us-east-1", "the `region` of the store")
+	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine")
+	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
+	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended (volume add, volume delete, rebalance status)")
+	flags.DurationVar(&f.interval, "interval", time.Second, "the `time` between two lines of -watch")
+	flags.IntVar(&f.weight, "weight", 1, "the `slots` of the new volume, and so its share (volume add)")
+	flags.StringVar(&f.zone, "zone", "", "the `name` of what fails together with the new volume (volume add)")
+	flags.StringVar(&f.version, "version-id", "", "the `version` of the object (locate, object stat)")
+	flags.IntVar(&f.concurrency, "concurrency", 0, "move this many `pieces` at the same time; 0: the default (rebalance limit)")
+	flags.StringVar(&f.rate, "rate", "", "move at most this many `bytes` a second, such as 20MiB; 0: the default; none: no limit (rebalance limit)")
+}
+
+// adminVerb is one row of the table of what the admin command does.
+type adminVerb struct {
+	words    string // such as "volume add"
+	argument string // the one that follows, as the usage writes it; empty: none
+	summary  string
+	flags    []string // beside the common ones
+	run      func(ctx context.Context, a *adminSession) error
+}
+
+func (v adminVerb) usage() string {
+	words := []string{v.words, v.argument}
+	for _, name := range v.flags {
+		words = append(words, "[-"+name+"]")
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+// adminVerbs is that table.
+func adminVerbs() []adminVerb {
+	watch := []string{"watch", "interval"}
+	return []adminVerb{
+		{"status", "", "show the cluster, its volumes and what it is at", nil, adminStatus},
+		{"volume ls", "", "list the volumes", nil, adminVolumeList},
+		{"volume add", "<url>", "take a new volume into the cluster", append([]string{"weight", "zone"}, watch...), adminVolumeAdd},
+		{"volume delete", "<volume>", "move everything off a volume, and let it leave", watch, adminVolumeDelete},
+		{"volume cancel", "<volume>", "let a volume stay that is being deleted", nil, adminVolumeCancel},
+		{"rebalance status", "", "show how far the rebalance is", watch, adminRebalanceStatus},
+		{"rebalance pause", "", "let the rebalance rest", nil, adminRebalancePause},
+		{"rebalance resume", "", "let the rebalance go on", nil, adminRebalanceResume},
+		{"rebalance limit", "", "say how hard the rebalance may work", []string{"rate", "concurrency"}, adminRebalanceLimit},
+		{"locate", "<bucket/key>", "show where an object lies, and where it should", []string{"version-id"}, adminLocate},
+		{"bucket ls", "", "list the buckets and what is in them", nil, adminBucketList},
+		{"bucket usage", "<bucket>", "show what is in a bucket", nil, adminBucketUsage},
+		{"object stat", "<bucket/key>", "show the record of an object", []string{"version-id"}, adminObjectStat},
+	}
+}
+
+// commonAdminFlags are those that every row takes.
+func commonAdminFlags() []string {
+	return []string{"endpoint", "access-key", "secret-key", "region", "data", "o"}
+}
+
+// adminDetail lists the table for the help text.
+func adminDetail() string {
+	var b strings.Builder
+	for _, v := range adminVerbs() {
+		fmt.Fprintf(&b, "  tdkvs admin %-30s %s\n", strings.TrimRight(v.words+" "+v.argument, " "), v.summary)
+	}
+	b.WriteString("\nA volume is named by its number, its UUID or its URL.")
+	return b.String()
+}
+
+// adminSession is one call of the admin command.
+type adminSession struct {
+	adminFlags
+	argument string
+	given    map[string]bool // flags that were given
+	client   *adminClient
+	stdout   io.Writer
+	stderr   io.Writer
+}
+
+func adminCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
+	a := &adminSession{given: map[string]bool{}}
+	a.declare(flags)
+	return func(ctx context.Context, inv invocation) error {
+		flags.Visit(func(f *flag.Flag) { a.given[f.Name] = true })
+		verb, argument, err := findVerb(inv.args)
+		if err != nil {
+			return err
+		}
+		a.argument, a.stdout, a.stderr = argument, inv.stdout, inv.stderr
+		if err := a.check(verb); err != nil {
+			return err
+		}
+		if a.client, err = a.connect(inv.env); err != nil {
+			return err
+		}
+		return verb.run(ctx, a)
+	}
+}
+
+// findVerb finds the row that the words name, and the argument behind.
+func findVerb(args []string) (verb adminVerb, argument string, err error) {
+	if len(args) == 0 {
+		return verb, "", misusef("admin: what? one of these:\n\n%s", adminDetail())
+	}
+	var names []string
+	for _, v := range adminVerbs() {
+		words := strings.Fields(v.words)
+		names = append(names, v.words)
+		if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+			continue
+		}
+		rest := args[len(words):]
+		usage := "\nusage: tdkvs admin " + v.usage()
+		switch {
+		case v.argument == "" && len(rest) > 0:
+			return verb, "", misusef("admin %s: unexpected argument %q%s", v.words, rest[0], usage)
+		case v.argument != "" && len(rest) == 0:
+			return verb, "", misusef("admin %s: %s is missing%s", v.words, v.argument, usage)
+		case v.argument != "" && len(rest) > 1:
+			return verb, "", misusef("admin %s: unexpected argument %q%s", v.words, rest[1], usage)
+		case v.argument != "":
+			argument = rest[0]
+		}
+		return v, argument, nil
+	}
+	said := strings.Join(args[:min(len(args), 2)], " ")
+	return verb, "", misusef("admin: there is no %q%s\nrun \"tdkvs help admin\" for the list", said, didYouMean(said, names))
+}
+
+// check refuses flags that the row does not take, and values that are none.
+func (a *adminSession) check(v adminVerb) error {
+	for name := range a.given {
+		if !slices.Contains(v.flags, name) && !slices.Contains(commonAdminFlags(), name) {
+			return misusef("admin %s: it has no flag -%s\nusage: tdkvs admin %s", v.words, name, v.usage())
+		}
+	}
+	switch {
+	case a.output != "table" && a.output != "json":
+		return misusef("admin: flag -o: want table or json, not %q", a.output)
+	case a.interval < 10*time.Millisecond || a.interval > time.Hour:
+		return misusef("admin: flag -interval: want 10ms to 1h, not %v", a.interval)
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"tdkvs/gateway/adminapi"
+)
+
+func adminStatus(ctx context.Context, a *adminSession) error {
+	var c adminapi.Cluster
+	if err := a.client.call(ctx, http.MethodGet, "/cluster", nil, nil, &c); err != nil {
+		return err
+	}
+	return a.print(c, func(w io.Writer) {
+		state := "ready"
+		if !c.Ready {
+			state = "not ready: something can not be served"
+		}
+		metadata := c.Metadata.State
+		if c.Metadata.Error != "" {
+			metadata += ": " + c.Metadata.Error
+		}
+		columns(w,
+			row("cluster", c.Cluster),
+			row("version", c.Version),
+			row("state", state),
+			row("metadata", metadata),
+			row("stored", fmt.Sprintf("%s in %s blobs on %d volumes, %s free of %s", humanInt(c.Totals.Bytes), grouped(c.Totals.Blobs),
+				c.Totals.Volumes, humanInt(c.Totals.Free), humanInt(c.Totals.Capacity))),
+			row("skew", fmt.Sprintf("%.2f", c.Skew)),
+			row("rebalance", rebalanceText(c.Rebalance)),
+			row("garbage", garbageText(c.Garbage)),
+		)
+		_, _ = fmt.Fprintln(w)
+		volumeTable(w, c.Volumes)
+	})
+}
+
+func garbageText(g adminapi.Garbage) string {
+	text := fmt.Sprintf("%s blobs removed, %s postponed, %s failures", grouped(g.Blobs), grouped(g.Postponed), grouped(g.Failures))
+	if g.LastError != "" {
+		text += ", the last: " + g.LastError
+	}
+	return text
+}
+
+func volumeTable(w io.Writer, volumes []adminapi.Volume) {
+	rows := []string{row("VOLUME", "STATE", "HEALTH", "ZONE", "SLOTS", "BYTES", "BLOBS", "FREE", "CAPACITY", "URL")}
+	var errs []string
+	for _, v := range volumes {
+		rows = append(rows, row(v.Number, v.State, v.Health, v.Zone, v.Slots, humanInt(v.Bytes), grouped(v.Blobs), humanInt(v.Free), humanInt(v.Capacity), v.URL))
+		if v.Error != "" {
+			errs = append(errs, fmt.Sprintf("volume %d: %s", v.Number, v.Error))
+		}
+	}
+	columns(w, rows...)
+	for _, e := range errs {
+		_, _ = fmt.Fprintln(w, e)
+	}
+}
+
+func adminVolumeList(ctx context.Context, a *adminSession) error {
+	var l adminapi.Volumes
+	if err := a.client.call(ctx, http.MethodGet, "/volumes", nil, nil, &l); err != nil {
+		return err
+	}
+	return a.print(l, func(w io.Writer) { volumeTable(w, l.Volumes) })
+}
+
+func adminVolumeAdd(ctx context.Context, a *adminSession) error {
+	var v adminapi.Volume
+	want := adminapi.NewVolume{URL: a.argument, Weight: a.weight, Zone: a.zone}
+	if err := a.client.call(ctx, http.MethodPost, "/volumes", nil, want, &v); err != nil {
+		return err
+	}
+	err := a.print(v, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "volume %d (%s) at %s has joined and is being filled\n"+
+			"Add it to \"volumes\" in the master's configuration before its next start.\n", v.Number, v.UUID, v.URL)
+	})
+	if err != nil || !a.watch {
+		return err
+	}
+	return a.watchRebalance(ctx)
+}
+
+func adminVolumeDelete(ctx context.Context, a *adminSession) error {
+	v, err := a.changeVolume(ctx, http.MethodDelete, "")
+	if err != nil {
+		return err
+	}
+	err = a.print(v, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "volume %d at %s is being emptied; it leaves when it holds nothing any more\n", v.Number, v.URL)
+	})
+	if err != nil || !a.watch {
+		return err
+	}
+	if err := a.watchRebalance(ctx); err != nil {
+		return err
+	}
+	var l adminapi.Volumes
+	if err := a.client.call(ctx, http.MethodGet, "/volumes", nil, nil, &l); err != nil {
+		return err
+	}
+	for _, left := range l.Volumes {
+		if left.Number == v.Number {
+			return fmt.Errorf("volume %d has not left: it is %s (was the deletion cancelled?)", v.Number, left.State)
+		}
+	}
+	if a.output == "json" {
+		return nil
+	}
+	_, err = fmt.Fprintf(a.stdout, "volume %d has left the cluster\n"+
+		"Take it off \"volumes\" in the master's configuration before its next start.\n", v.Number)
+	return err
+}
+
+func adminVolumeCancel(ctx context.Context, a *adminSession) error {
+	v, err := a.changeVolume(ctx, http.MethodPost, "/cancel")
+	if err != nil {
+		return err
+	}
+	return a.print(v, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "volume %d at %s stays; what has moved comes back\n", v.Number, v.URL)
+	})
+}
+
+func (a *adminSession) changeVolume(ctx context.Context, method, action string) (adminapi.Volume, error) {
+	var v adminapi.Volume
+	name := a.argument
+	if strings.Contains(name, "://") {
+		name = strings.TrimRight(name, "/")
+	}
+	return v, a.client.call(ctx, method, "/volumes/"+url.PathEscape(name)+action, nil, nil, &v)
+}
+
+func adminRebalanceStatus(ctx context.Context, a *adminSession) error {
+	if a.watch {
+		return a.watchRebalance(ctx)
+	}
+	var r adminapi.Rebalance
+	if err := a.client.call(ctx, http.MethodGet, "/rebalance", nil, nil, &r); err != nil {
+		return err
+	}
+	return a.printRebalance(r)
+}
+
+func (a *adminSession) printRebalance(r adminapi.Rebalance) error {
+	return a.print(r, func(w io.Writer) {
+		pace := "no limit"
+		if r.BytesPerSecond >= 0 {
+			pace = humanInt(r.BytesPerSecond) + "/s"
+		}
+		rows := []string{row("rebalance", rebalanceText(r)), row("limits", fmt.Sprintf("%s, %d pieces at the same time", pace, r.Concurrency))}
+		if r.Started != nil {
+			rows = append(rows, row("started", moment(*r.Started)))
+		}
+		if r.Finished != nil {
+			rows = append(rows, row("finished", moment(*r.Finished)))
+		}
+		if r.LastError != "" {
+			rows = append(rows, row("last error", r.LastError))
+		}
+		columns(w, rows...)
+	})
+}
+
+func adminRebalancePause(ctx context.Context, a *adminSession) error {
+	yes := true
+	return a.changeRebalance(ctx, adminapi.RebalanceChange{Paused: &yes})
+}
+
+func adminRebalanceResume(ctx context.Context, a *adminSession) error {
+	no := false
+	return a.changeRebalance(ctx, adminapi.RebalanceChange{Paused: &no})
+}
+
+func adminRebalanceLimit(ctx context.Context, a *adminSession) error {
+	var c adminapi.RebalanceChange
+	if a.given["concurrency"] {
+		c.Concurrency = &a.concurrency
+	}
+	if a.given["rate"] {
+		rate, err := parseRate(a.rate)
+		if err != nil {
+			return misusef("admin rebalance limit: flag -rate: %v", err)
+		}
+		c.BytesPerSecond = &rate
+	}
+	if c == (adminapi.RebalanceChange{}) {
+		return misusef("admin rebalance limit: give -rate, -concurrency or both")
+	}
+	return a.changeRebalance(ctx, c)
+}
+
+// parseRate reads bytes per second; "none" is no limit, -1 to the API.
+func parseRate(text string) (int64, error) {
+	if text == "none" {
+		return -1, nil
+	}
+	size, err := parseByteSize(text)
+	if err != nil {
+		return 0, fmt.Errorf("%w, nor is it none", err)
+	}
+	return int64(size), nil
+}
+
+func (a *adminSession) changeRebalance(ctx context.Context, c adminapi.RebalanceChange) error {
+	var r adminapi.Rebalance
+	if err := a.client.call(ctx, http.MethodPatch, "/rebalance", nil, c, &r); err != nil {
+		return err
+	}
+	return a.printRebalance(r)
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"tdkvs/gateway/adminapi"
+)
+
+// rebalanceText is where the rebalance stands, in a line.
+func rebalanceText(r adminapi.Rebalance) string {
+	done := fmt.Sprintf("%s pieces (%s) moved", grouped(r.Moved), humanInt(r.MovedBytes))
+	if r.Failed > 0 {
+		done += fmt.Sprintf(", %s attempts failed", grouped(r.Failed))
+	}
+	switch {
+	case !r.Active && r.Epoch == 0:
+		return "nothing to do"
+	case !r.Active:
+		return "done: " + done
+	case r.Paused:
+		return "paused: " + done
+	case r.Pass > 1:
+		return fmt.Sprintf("pass %d, looking for what is left: %s of about %s scanned, %s", r.Pass, grouped(r.Scanned), grouped(max(r.Expected, r.Scanned)), done)
+	}
+	return fmt.Sprintf("%s of about %s scanned, %s", grouped(r.Scanned), grouped(max(r.Expected, r.Scanned)), done)
+}
+
+// progress turns what the store says, time after time, into pace and time left.
+type progress struct {
+	at      time.Time
+	last    adminapi.Rebalance
+	bytes   float64 // per second, smoothed
+	scanned float64 // per second, smoothed
+}
+
+// smoothing is the weight of the newest measurement.
+const smoothing = 0.3
+
+// observe takes the next state.
+func (p *progress) observe(r adminapi.Rebalance, now time.Time) {
+	took := now.Sub(p.at).Seconds()
+	same := !p.at.IsZero() && r.Pass == p.last.Pass && r.Epoch == p.last.Epoch && r.Scanned >= p.last.Scanned
+	if same && took > 0 {
+		p.bytes = blend(p.bytes, float64(r.MovedBytes-min(p.last.MovedBytes, r.MovedBytes))/took)
+		p.scanned = blend(p.scanned, float64(r.Scanned-p.last.Scanned)/took)
+	}
+	p.at, p.last = now, r
+}
+
+func blend(old, newest float64) float64 {
+	if old == 0 {
+		return newest
+	}
+	return (1-smoothing)*old + smoothing*newest
+}
+
+// left estimates the time to the end of the first pass, in which nearly all is
+// moved; 0 where that can not be told.
+func (p *progress) left() time.Duration {
+	r := p.last
+	if !r.Active || r.Paused || r.Pass != 1 || p.scanned <= 0 || r.Expected <= r.Scanned {
+		return 0
+	}
+	seconds := float64(r.Expected-r.Scanned) / p.scanned
+	return time.Duration(min(seconds, 1e7) * float64(time.Second)).Round(time.Second)
+}
+
+func (p *progress) String() string {
+	text := rebalanceText(p.last)
+	if !p.last.Active || p.last.Paused {
+		return text
+	}
+	text += ", " + human(p.bytes) + "/s"
+	if left := p.left(); left > 0 {
+		text += ", about " + left.String() + " left"
+	}
+	return text
+}
+
+// watchRebalance shows how far the rebalance is until it has ended: a line for
+// people, or a document in a line for programs, for each look that finds
+// something new.
+func (a *adminSession) watchRebalance(ctx context.Context) error {
+	var p progress
+	shown := ""
+	for {
+		var r adminapi.Rebalance
+		if err := a.client.call(ctx, http.MethodGet, "/rebalance", nil, nil, &r); err != nil {
+			return err
+		}
+		p.observe(r, time.Now())
+		line := p.String()
+		if a.output == "json" {
+			b, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			line = string(b)
+		}
+		if line != shown {
+			if _, err := fmt.Fprintln(a.stdout, line); err != nil {
+				return err
+			}
+			shown = line
+		}
+		if !r.Active {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("no longer watching: the rebalance goes on")
+		case <-time.After(a.interval):
+		}
+	}
+}

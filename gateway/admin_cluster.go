@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"tdkvs/gateway/adminapi"
+	"tdkvs/master"
+	"tdkvs/master/meta"
+)
+
+func (g *gateway) adminCluster(r *adminRequest) (any, error) {
+	if err := r.empty(); err != nil {
+		return nil, err
+	}
+	st := g.cfg.Admin.Operator.Cluster(r.Context())
+	out := adminapi.Cluster{
+		Cluster: st.Cluster, Version: g.cfg.Admin.Version, Ready: st.Ready,
+		Metadata: adminapi.Metadata{State: adminapi.OK},
+		Volumes:  adminVolumes(st), Skew: st.Skew(), Rebalance: adminRebalance(st.Rebalance),
+		Garbage: adminapi.Garbage{
+			Entries: st.Garbage.Entries, Blobs: st.Garbage.Blobs, Postponed: st.Garbage.Postponed,
+			Failures: st.Garbage.Failures, LastError: st.Garbage.LastError,
+		},
+	}
+	if st.Metadata != "" {
+		out.Metadata = adminapi.Metadata{State: adminapi.Failed, Error: st.Metadata}
+	}
+	for _, v := range out.Volumes {
+		out.Totals.Volumes++
+		out.Totals.Slots += v.Slots
+		out.Totals.Capacity += v.Capacity
+		out.Totals.Free += v.Free
+		out.Totals.Blobs += v.Blobs
+		out.Totals.Bytes += v.Bytes
+		out.Totals.DeadBytes += v.DeadBytes
+	}
+	return out, nil
+}
+
+func (g *gateway) adminVolumes(r *adminRequest) (any, error) {
+	if err := r.empty(); err != nil {
+		return nil, err
+	}
+	return adminapi.Volumes{Volumes: adminVolumes(g.cfg.Admin.Operator.Cluster(r.Context()))}, nil
+}
+
+func adminVolumes(st master.ClusterStatus) []adminapi.Volume {
+	out := make([]adminapi.Volume, 0, len(st.Volumes))
+	for _, v := range st.Volumes {
+		out = append(out, adminVolume(v))
+	}
+	return out
+}
+
+func adminVolume(v master.VolumeStatus) adminapi.Volume {
+	out := adminapi.Volume{
+		Number: uint32(v.Number), UUID: v.UUID, URL: v.Name, State: v.State.String(), Zone: v.Zone, Slots: v.Slots,
+		Capacity: v.Status.Capacity, Free: v.Status.Free, Reserve: v.Status.Reserve,
+		Blobs: v.Status.Blobs, Bytes: v.Status.Bytes, DeadBytes: v.Status.DeadBytes,
+	}
+	out.Health, out.Error = volumeHealth(v.VolumeHealth)
+	return out
+}
+
+// adminAddVolume takes a volume into the cluster.
+func (g *gateway) adminAddVolume(r *adminRequest) (any, error) {
+	var v adminapi.NewVolume
+	if err := r.decode(&v); err != nil {
+		return nil, err
+	}
+	switch {
+	case g.cfg.Admin.AddVolume == nil:
+		return nil, &failure{status: http.StatusConflict, message: "the volumes of this store are directories: to add one, restart it with the new directory in its list"}
+	case v.URL == "":
+		return nil, badAdmin("InvalidArgument", "url is missing: say where the volume is, as http://host:port")
+	case v.Weight < 0 || v.Weight > master.MaxWeight:
+		return nil, badAdmin("InvalidArgument", fmt.Sprintf("weight %d: want 1 to %d", v.Weight, master.MaxWeight))
+	}
+	joined, err := g.cfg.Admin.AddVolume(r.Context(), v)
+	if err != nil {
+		return nil, classifyJoin(err)
+	}
+	return g.adminMember(r, joined.Number)
+}
+
+// adminDeleteVolume begins to move everything off a volume.
+func (g *gateway) adminDeleteVolume(r *adminRequest) (any, error) {
+	return g.changeVolume(r, g.cfg.Admin.Operator.DrainVolume)
+}
+
+// adminCancelDelete lets a volume that is being deleted stay.
+func (g *gateway) adminCancelDelete(r *adminRequest) (any, error) {
+	return g.changeVolume(r, g.cfg.Admin.Operator.CancelDrain)
+}
+
+func (g *gateway) changeVolume(r *adminRequest, change func(context.Context, meta.VolumeID) error) (any, error) {
+	if err := r.empty(); err != nil {
+		return nil, err
+	}
+	number, ok := g.cfg.Admin.Operator.FindVolume(r.name)
+	if !ok {
+		return nil, &failure{status: http.StatusNotFound, code: "NoSuchVolume", message: "no volume has this number, UUID or address: " + clip(r.name, 200)}
+	}
+	if err := change(r.Context(), number); err != nil {
+		return nil, err
+	}
+	return g.adminMember(r, number)
+}
+
+// adminMember is a volume as it is after a change.
+func (g *gateway) adminMember(r *adminRequest, number meta.VolumeID) (any, error) {
+	for _, v := range g.cfg.Admin.Operator.Cluster(r.Context()).Volumes {
+		if v.Number == number {
+			return adminVolume(v), nil
+		}
+	}
+	// It held nothing, and has left already.
+	return adminapi.Volume{Number: uint32(number), State: "removed"}, nil
+}
+
+func (g *gateway) adminRebalance(r *adminRequest) (any, error) {
+	if err := r.empty(); err != nil {
+		return nil, err
+	}
+	st, err := g.cfg.Admin.Operator.RebalanceStatus(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return adminRebalance(st), nil
+}
+
+func adminRebalance(st master.RebalanceStatus) adminapi.Rebalance {
+	out := adminapi.Rebalance{
+		Epoch: st.Epoch, Active: st.Active, Paused: st.Paused, Pass: st.Pass, Scanned: st.Scanned, Expected: st.Expected,
+		Moved: st.Moved, MovedBytes: st.MovedBytes, Failed: st.Failed, LastError: st.LastError,
+		Started: timeOrNone(st.Started), Finished: timeOrNone(st.Finished),
+	}
+	out.Concurrency, out.BytesPerSecond = st.Pace()
+	return out
+}
+
+func timeOrNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// adminChangeRebalance sets limits.
+func (g *gateway) adminChangeRebalance(r *adminRequest) (any, error) {
+	var c adminapi.RebalanceChange
+	if err := r.decode(&c); err != nil {
+		return nil, err
+	}
+	switch {
+	case c == (adminapi.RebalanceChange{}):
+		return nil, badAdmin("InvalidArgument", "nothing to change: give paused, concurrency or bytes_per_second")
+	case c.Concurrency != nil && (*c.Concurrency < 0 || *c.Concurrency > master.MaxMoves):
+		return nil, badAdmin("InvalidArgument", fmt.Sprintf("concurrency %d: want 0 to %d", *c.Concurrency, master.MaxMoves))
+	case c.BytesPerSecond != nil && !validRate(*c.BytesPerSecond):
+		return nil, badAdmin("InvalidArgument", fmt.Sprintf("bytes_per_second: want 0 (the default), -1 (no limit), or %d and more", master.MinMoveRate))
+	}
+	change := master.RebalanceChange{Paused: c.Paused, Concurrency: c.Concurrency, Rate: c.BytesPerSecond}
+	if err := g.cfg.Admin.Operator.ChangeRebalance(r.Context(), change); err != nil {
+		return nil, err
+	}
+	st, err := g.cfg.Admin.Operator.RebalanceStatus(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return adminRebalance(st), nil
+}
+
+func validRate(n int64) bool { return n == 0 || n == -1 || n >= master.MinMoveRate }

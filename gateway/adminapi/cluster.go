@@ -1,0 +1,124 @@
+package adminapi
+
+import "time"
+
+// Cluster is the state of the store.
+type Cluster struct {
+	Cluster   string    `json:"cluster"` // UUID
+	Version   string    `json:"version"` // of the program
+	Ready     bool      `json:"ready"`
+	Metadata  Metadata  `json:"metadata"`
+	Volumes   []Volume  `json:"volumes"`
+	Totals    Totals    `json:"totals"`
+	Skew      float64   `json:"skew"` // most bytes per slot, by the mean; 0: nothing is stored
+	Rebalance Rebalance `json:"rebalance"`
+	Garbage   Garbage   `json:"garbage"`
+}
+
+// The states of the metadata and of volumes.
+const (
+	OK          = "ok"
+	Failed      = "failed"      // metadata: it does not serve, or takes no writes
+	Full        = "full"        // volume: writes are refused until space is free
+	ReadOnly    = "read-only"   // volume: writes are refused for good
+	Unreachable = "unreachable" // volume: it does not answer, or is another one
+)
+
+// The parts that a volume may have in the cluster.
+const (
+	Active   = "active"
+	Draining = "draining"
+)
+
+// Metadata is the state of the metadata store.
+type Metadata struct {
+	State string `json:"state"` // ok or failed
+	Error string `json:"error,omitempty"`
+}
+
+// Volume is one volume of the cluster. The figures are 0 for one that does not
+// answer. Sizes are in bytes.
+type Volume struct {
+	Number    uint32 `json:"number"`
+	UUID      string `json:"uuid"`
+	URL       string `json:"url"`   // or the directory
+	State     string `json:"state"` // active or draining
+	Zone      string `json:"zone"`
+	Slots     int    `json:"slots"`
+	Capacity  uint64 `json:"capacity"` // of its file system
+	Free      uint64 `json:"free"`
+	Reserve   uint64 `json:"reserve"` // kept free
+	Blobs     int64  `json:"blobs"`
+	Bytes     int64  `json:"bytes"`      // of live blobs
+	DeadBytes int64  `json:"dead_bytes"` // that compaction can win back
+	Health    string `json:"health"`     // ok, full, read-only or unreachable
+	Error     string `json:"error,omitempty"`
+}
+
+// Totals are the sums over the volumes that answered.
+type Totals struct {
+	Volumes   int    `json:"volumes"` // all
+	Slots     int    `json:"slots"`
+	Capacity  uint64 `json:"capacity"`
+	Free      uint64 `json:"free"`
+	Blobs     int64  `json:"blobs"`
+	Bytes     int64  `json:"bytes"`
+	DeadBytes int64  `json:"dead_bytes"`
+}
+
+// Rebalance is the work that brings everything to where it should be.
+type Rebalance struct {
+	Epoch          uint64     `json:"epoch"` // of the topology that it works towards
+	Active         bool       `json:"active"`
+	Paused         bool       `json:"paused"`
+	Pass           int        `json:"pass"`     // from 1
+	Scanned        uint64     `json:"scanned"`  // objects, versions and parts looked at in this pass
+	Expected       uint64     `json:"expected"` // objects and versions to look at, parts left out; 0 while inactive
+	Moved          uint64     `json:"moved"`    // pieces
+	MovedBytes     uint64     `json:"moved_bytes"`
+	Failed         uint64     `json:"failed"` // attempts
+	Started        *time.Time `json:"started,omitempty"`
+	Finished       *time.Time `json:"finished,omitempty"`
+	Concurrency    int        `json:"concurrency"`      // pieces moved at the same time
+	BytesPerSecond int64      `json:"bytes_per_second"` // -1: no limit
+	LastError      string     `json:"last_error,omitempty"`
+}
+
+// Garbage counts what was removed since the start.
+type Garbage struct {
+	Entries   uint64 `json:"entries"` // of the queue, done
+	Blobs     uint64 `json:"blobs"`   // deleted
+	Postponed uint64 `json:"postponed"`
+	Failures  uint64 `json:"failures"` // calls to volumes
+	LastError string `json:"last_error,omitempty"`
+}
+
+// Volumes is the answer of GET /volumes.
+type Volumes struct {
+	Volumes []Volume `json:"volumes"`
+}
+
+// NewVolume asks for a volume to join.
+type NewVolume struct {
+	URL    string `json:"url"`
+	Weight int    `json:"weight,omitempty"` // slots; 0: 1
+	Zone   string `json:"zone,omitempty"`
+}
+
+// RebalanceChange changes limits; those that are not given stay.
+type RebalanceChange struct {
+	Paused         *bool  `json:"paused,omitempty"`
+	Concurrency    *int   `json:"concurrency,omitempty"`      // 0: the default
+	BytesPerSecond *int64 `json:"bytes_per_second,omitempty"` // 0: the default; -1: no limit
+}
+
+// Failure is the body of every answer that is not 2xx.
+type Failure struct {
+	Error FailureText `json:"error"`
+}
+
+// FailureText says what went wrong: to programs, and to people.
+type FailureText struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}

@@ -1,0 +1,172 @@
+package master
+
+import (
+	"context"
+	"fmt"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/placement"
+)
+
+// ClusterStatus is what an operator wants to know of the store.
+type ClusterStatus struct {
+	Cluster   string // UUID
+	Ready     bool   // as Health has it
+	Metadata  string // why the metadata does not serve; empty: it does
+	Volumes   []VolumeStatus
+	Rebalance RebalanceStatus
+	Garbage   GarbageStats
+}
+
+// VolumeStatus is one volume of the cluster.
+type VolumeStatus struct {
+	VolumeHealth
+	State metadb.VolumeState
+	Zone  string
+	Slots int // that are bound to it, active or draining
+}
+
+// RebalanceStatus is where the rebalance stands.
+type RebalanceStatus struct {
+	metadb.Rebalance
+	// Expected is how many objects and versions a pass looks at, parts left out;
+	// 0 while there is nothing to do.
+	Expected uint64
+}
+
+// Cluster asks the metadata store and every volume. It answers also where these
+// do not: what could not be found out is zero, with the reason beside it.
+func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
+	h := e.Health(ctx)
+	t := e.layouts.now().topology
+	st := ClusterStatus{
+		Cluster: t.Cluster, Ready: h.Ready, Metadata: h.Metadata,
+		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
+	}
+	for _, v := range h.Volumes {
+		st.Volumes = append(st.Volumes, volumeStatus(t, v))
+	}
+	var err error
+	if st.Rebalance, err = e.RebalanceStatus(ctx); err != nil && st.Metadata == "" {
+		st.Ready, st.Metadata = false, err.Error()
+	}
+	return st
+}
+
+// volumeStatus joins what a volume says with what the topology does.
+func volumeStatus(t metadb.Topology, h VolumeHealth) VolumeStatus {
+	st := VolumeStatus{VolumeHealth: h}
+	for _, v := range t.Volumes {
+		if v.Number == h.Number {
+			st.State, st.Zone = v.State, v.Zone
+		}
+	}
+	for _, s := range t.Slots {
+		if s.Volume == h.Number && s.State != uint8(placement.Dead) {
+			st.Slots++
+		}
+	}
+	return st
+}
+
+// Skew says how far the fullest volume is from what its slots stand for: the
+// most bytes per slot that a volume holds, by those that all hold together. 1 is
+// even; 0 means that there is nothing to compare. Volumes that leave, or do not
+// answer, are left out.
+func (c ClusterStatus) Skew() float64 {
+	var bytes, most float64
+	slots := 0
+	for _, v := range c.Volumes {
+		if v.State != metadb.VolumeActive || v.Err != nil || v.Slots == 0 {
+			continue
+		}
+		bytes += float64(v.Status.Bytes)
+		slots += v.Slots
+		most = max(most, float64(v.Status.Bytes)/float64(v.Slots))
+	}
+	if bytes == 0 {
+		return 0
+	}
+	return most / (bytes / float64(slots))
+}
+
+// RebalanceStatus returns where the rebalance stands and how far it has to go.
+func (e *Engine) RebalanceStatus(ctx context.Context) (RebalanceStatus, error) {
+	var st RebalanceStatus
+	err := e.view(ctx, func(tx metadb.Tx) error {
+		st = RebalanceStatus{}
+		var err error
+		if st.Rebalance, err = record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance); err != nil || !st.Active {
+			return err
+		}
+		r := metadb.AllUsage()
+		return tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+			u, err := metadb.UnmarshalUsage(row)
+			st.Expected += uint64(max(u.Objects+u.Noncurrent+u.DeleteMarkers, 0))
+			return true, err
+		})
+	})
+	if err != nil {
+		return RebalanceStatus{}, fmt.Errorf("rebalance state: %w", err)
+	}
+	return st, nil
+}
+
+// Pace is how hard the rebalance may work, as it holds: defaults filled in. A
+// rate below zero is no limit.
+func (r RebalanceStatus) Pace() (concurrency int, rate int64) {
+	rate = r.Rate
+	if rate == 0 {
+		rate = DefaultMoveRate
+	}
+	return movesAtOnce(&r.Rebalance), max(rate, -1)
+}
+
+// RebalanceChange changes some of the limits; those that are nil stay.
+type RebalanceChange struct {
+	Paused      *bool
+	Concurrency *int   // pieces moved at the same time; 0: the default
+	Rate        *int64 // bytes per second, MinMoveRate or more; 0: the default, below zero: no limit
+}
+
+// ChangeRebalance changes how the rebalance works, also while it does. A limit
+// out of bounds is a *ChangeError.
+func (e *Engine) ChangeRebalance(ctx context.Context, c RebalanceChange) error {
+	if n := c.Concurrency; n != nil && (*n < 0 || *n > MaxMoves) {
+		return refuseChange("%d moves at once: want 0 to %d", *n, MaxMoves)
+	}
+	if n := c.Rate; n != nil && *n > 0 && *n < MinMoveRate {
+		return refuseChange("%d bytes per second: want %d or more; 0 is the default, below zero no limit", *n, MinMoveRate)
+	}
+	_, err := e.update(ctx, func(tx metadb.Tx) error {
+		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
+		if err != nil {
+			return err
+		}
+		replace(&st.Paused, c.Paused)
+		replace(&st.Concurrency, c.Concurrency)
+		replace(&st.Rate, c.Rate)
+		return setRebalance(tx, &st)
+	})
+	e.rebalance.wake()
+	return err
+}
+
+func replace[T any](at, by *T) {
+	if by != nil {
+		*at = *by
+	}
+}
+
+// FindVolume returns the number of a volume by its number, UUID, or where it is.
+// One that has left is found by number and UUID only.
+func (e *Engine) FindVolume(name string) (meta.VolumeID, bool) {
+	for _, v := range e.layouts.now().topology.Volumes {
+		here := v.State != metadb.VolumeRemoved && v.Name == name
+		if name == fmt.Sprint(v.Number) || name == v.UUID || here {
+			return v.Number, true
+		}
+	}
+	return 0, false
+}
