@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tdkvs/gateway/adminapi"
+)
+
+// admin runs the admin command and returns its exit code and output.
+func admin(t *testing.T, env lookupEnv, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"admin"}, args...), env, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestAdminMisuse(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, want string }{
+		{"", "tdkvs: admin: what? one of these:\n\n  tdkvs admin status "},
+		{"volume", "tdkvs: admin: there is no \"volume\""},
+		{"volume rm 3", "tdkvs: admin: there is no \"volume rm\""},
+		{"statsu", "tdkvs: admin: there is no \"statsu\": did you mean \"status\"?\nrun \"tdkvs help admin\" for the list\n"},
+		{"status now", "tdkvs: admin status: unexpected argument \"now\"\nusage: tdkvs admin status\n"},
+		{"volume add", "tdkvs: admin volume add: <url> is missing\nusage: tdkvs admin volume add <url> [-weight] [-zone] [-watch] [-interval]\n"},
+		{"volume delete 1 2", "tdkvs: admin volume delete: unexpected argument \"2\"\nusage: "},
+		{"status -weight 3", "tdkvs: admin status: it has no flag -weight\nusage: tdkvs admin status\n"},
+		{"status -o xml", "tdkvs: admin: flag -o: want table or json, not \"xml\"\n"},
+		{"status -wach", "tdkvs: admin: unknown flag -wach: did you mean \"watch\"?\n"},
+		{"volume delete 3 -watch=maybe", "tdkvs: admin: flag -watch: "},
+		{"volume delete 3 -watch -interval 1ms", "tdkvs: admin: flag -interval: want 10ms to 1h, not 1ms\n"},
+		{"status -endpoint ftp://x", "tdkvs: admin: the endpoint is a URL such as http://127.0.0.1:3000, not \"ftp://x\"\n"},
+		{"status -endpoint http://x/path", "tdkvs: admin: the endpoint is a URL "},
+		{"status -access-key abc", "tdkvs: admin: give both -access-key and -secret-key, or neither\n"},
+		{"status -access-key abc -secret-key 12345678 -data x", "tdkvs: admin: give keys or -data, not both\n"},
+		{"rebalance limit", "tdkvs: admin rebalance limit: give -rate, -concurrency or both\n"},
+		{"rebalance limit -rate fast", "tdkvs: admin rebalance limit: flag -rate: want a size "},
+		{"locate bucket", "tdkvs: admin: an object is named as bucket/key, not \"bucket\"\n"},
+		{"object stat /key", "tdkvs: admin: an object is named as bucket/key, not \"/key\"\n"},
+	} {
+		code, stdout, stderr := admin(t, envOf(), strings.Fields(tt.args)...)
+		if code != exitMisuse || stdout != "" || !strings.HasPrefix(stderr, tt.want) {
+			t.Errorf("%s: exit %d, stdout %q\nstderr %q\nwant   %q", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+// TestAdminFailures: one line, and exit code 1.
+func TestAdminFailures(t *testing.T) {
+	t.Parallel()
+	strange := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(strange.Close)
+	lying := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+	t.Cleanup(lying.Close)
+	for _, tt := range []struct {
+		env  lookupEnv
+		args []string
+		want string
+	}{
+		{envOf(), []string{"status", "-endpoint", "http://127.0.0.1:1"}, "tdkvs: http://127.0.0.1:1 does not answer: "},
+		{envOf(envEndpoint, "http://127.0.0.1:1"), []string{"status"}, "tdkvs: http://127.0.0.1:1 does not answer: "},
+		{envOf(), []string{"status", "-endpoint", strange.URL}, "tdkvs: the answer is 404 Not Found, and not one of a tdkvs\n"},
+		{envOf(), []string{"status", "-endpoint", lying.URL}, "tdkvs: the answer is not one of a tdkvs: "},
+		{envOf(), []string{"status", "-data", t.TempDir()}, "tdkvs: there is no file "},
+		{envOf(envAccessKey, "abc"), []string{"status"}, "tdkvs: TDKVS_ACCESS_KEY is set and TDKVS_SECRET_KEY is not: set both or neither\n"},
+	} {
+		code, stdout, stderr := admin(t, tt.env, tt.args...)
+		if code != exitFailed || stdout != "" || !strings.HasPrefix(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: exit %d, stdout %q\nstderr %q\nwant   %q", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+// adminOf runs the admin command for a master and wants success.
+type adminOf struct {
+	t        *testing.T
+	endpoint string
+}
+
+func (a adminOf) env() lookupEnv {
+	return envOf(envEndpoint, a.endpoint, envAccessKey, "abc", envSecretKey, "12345678")
+}
+
+func (a adminOf) do(args ...string) string {
+	a.t.Helper()
+	code, stdout, stderr := admin(a.t, a.env(), args...)
+	if code != exitDone || stderr != "" {
+		a.t.Fatalf("%v: exit %d\n%s%s", args, code, stdout, stderr)
+	}
+	return stdout
+}
+
+// fails wants one line with a text in it.
+func (a adminOf) fails(want string, args ...string) {
+	a.t.Helper()
+	code, stdout, stderr := admin(a.t, a.env(), args...)
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		a.t.Errorf("%v: exit %d, %q, %q, want %q", args, code, stdout, stderr, want)
+	}
+}
+
+// shows wants texts in the output.
+func (a adminOf) shows(args []string, want ...string) {
+	a.t.Helper()
+	out := a.do(args...)
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			a.t.Errorf("%v: no %q in\n%s", args, text, out)
+		}
+	}
+}
+
+func answerOf[T any](a adminOf, args ...string) T {
+	a.t.Helper()
+	var doc T
+	if err := json.Unmarshal([]byte(a.do(append(args, "-o", "json")...)), &doc); err != nil {
+		a.t.Fatalf("%v: %v", args, err)
+	}
+	return doc
+}
+
+// TestAdminCluster takes a volume in, another out, and changes its mind once.
+func TestAdminCluster(t *testing.T) {
+	t.Parallel()
+	urls := startVolumes(t, 4)
+	m := startRole(t, "master", "-config="+masterFile(t, filepath.Join(t.TempDir(), "master"), clusterSecret, urls[:3]))
+	a := adminOf{t, "http://" + m.address(t)}
+	for i := range 40 {
+		url := fmt.Sprintf("%s/set/key%d", a.endpoint, i)
+		if code, body := native(t, http.MethodPut, url, credentialsConfig{"abc", "12345678"}, strings.NewReader(url)); code/100 != 2 {
+			t.Fatalf("set: %d %s", code, body)
+		}
+	}
+	a.shows([]string{"status"}, "cluster    ", "state      ready", "metadata   ok", "on 3 volumes", "rebalance  nothing to do", "VOLUME  STATE   HEALTH", urls[2])
+	a.shows([]string{"volume", "ls"}, urls[0], urls[1], "active")
+	a.shows([]string{"bucket", "ls"}, "BUCKET  OBJECTS", "kv      40")
+	a.shows([]string{"bucket", "usage", "kv"}, "objects         40, ")
+	a.shows([]string{"object", "stat", "kv/key1"}, "object    kv/key1", "etag")
+	a.shows([]string{"locate", "kv/key1"}, "in place  yes", "WANTED ON")
+	a.shows([]string{"rebalance", "pause"}, "limits     64.0 MiB/s, 8 pieces")
+	a.shows([]string{"rebalance", "limit", "-rate", "none", "-concurrency", "2"}, "limits     no limit, 2 pieces")
+	a.shows([]string{"rebalance", "limit", "-rate", "3MiB"}, "limits     3.0 MiB/s, 2 pieces")
+
+	a.shows([]string{"volume", "add", urls[3], "-zone", "roof"}, "volume 4 (", "has joined", "before its next start")
+	if r := answerOf[adminapi.Rebalance](a, "rebalance", "status"); !r.Active || !r.Paused || r.Moved != 0 {
+		t.Errorf("paused: %+v", r)
+	}
+	a.shows([]string{"rebalance", "status"}, "paused")
+	a.do("rebalance", "resume")
+	a.shows([]string{"rebalance", "status", "-watch", "-interval", "10ms"}, "done: ", "pieces")
+	if v := answerOf[adminapi.Volumes](a, "volume", "ls").Volumes; len(v) != 4 || v[3].Blobs == 0 || v[3].Zone != "roof" {
+		t.Errorf("%+v", v)
+	}
+
+	a.do("rebalance", "pause")
+	a.do("volume", "delete", urls[1]+"/")
+	a.do("volume", "cancel", "2")
+	a.do("rebalance", "resume")
+	watched := a.do("volume", "delete", "3", "-watch", "-interval=10ms")
+	if !strings.Contains(watched, "volume 3 has left the cluster") || !strings.Contains(watched, "done: ") {
+		t.Errorf("%s", watched)
+	}
+	for _, v := range answerOf[adminapi.Cluster](a, "status").Volumes {
+		if v.Number == 3 || v.State != adminapi.Active || v.Health != adminapi.OK {
+			t.Errorf("%+v", v)
+		}
+	}
+	for i := range 40 {
+		l := answerOf[adminapi.Location](a, "locate", fmt.Sprintf("kv/key%d", i))
+		if !l.InPlace || l.Extents[0].Pieces[0].Volume == 3 {
+			t.Errorf("%+v", l)
+		}
+	}
+	a.fails("there is no such object", "locate", "kv/nobody")
+	a.fails("there is no such object", "object", "stat", "kv/nobody")
+	a.fails("there is no such bucket", "bucket", "usage", "nobody")
+	a.fails("no volume has this number", "volume", "delete", "77")
+	a.fails("was deleted already", "volume", "delete", "3")
+	a.fails("is not being deleted", "volume", "cancel", "1")
+	a.fails("is already in the cluster", "volume", "add", urls[0])
+	a.fails("which was deleted from this cluster", "volume", "add", urls[2])
+	a.fails("want http://host:port", "volume", "add", "nowhere")
+	a.fails("VolumeUnreachable", "volume", "add", "http://127.0.0.1:1")
+	a.fails("SignatureDoesNotMatch", "status", "-access-key=abc", "-secret-key=wrong")
+	if code := m.stop(); code != exitDone {
+		t.Errorf("the master ended with code %d\n%s", code, m.stderr.String())
+	}
+}
+
+// TestAdminOfServer: the keys come from the directory, and directories do not
+// join while the store runs.
+func TestAdminOfServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startRole(t, "server", "-listen=127.0.0.1:0", dir)
+	endpoint := "http://" + s.address(t)
+	code, stdout, stderr := admin(t, envOf(), "status", "-endpoint", endpoint, "-data", dir)
+	if code != exitDone || !strings.Contains(stdout, "on 1 volumes") {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+	code, _, stderr = admin(t, envOf(), "volume", "add", "http://127.0.0.1:1", "-endpoint", endpoint, "-data", dir)
+	if code != exitFailed || !strings.Contains(stderr, "are directories") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	code, _, stderr = admin(t, envOf(), "status", "-endpoint", endpoint)
+	if code != exitFailed || !strings.Contains(stderr, "signed with the root credentials") {
+		t.Errorf("unsigned: exit %d, %s", code, stderr)
+	}
+	code, _, stderr = admin(t, envOf(), "volume", "delete", "1", "-endpoint", endpoint, "-data", dir)
+	if code != exitFailed || !strings.Contains(stderr, "is the last one") {
+		t.Errorf("the last volume: exit %d, %s", code, stderr)
+	}
+}
+
+// TestProgress: pace and time left are of the pass, and never nonsense.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	var p progress
+	at := time.Now()
+	r := adminapi.Rebalance{Active: true, Epoch: 2, Pass: 1, Expected: 1000}
+	p.observe(r, at)
+	if p.left() != 0 || p.bytes != 0 {
+		t.Errorf("at the start: %s", p.String())
+	}
+	r.Scanned, r.Moved, r.MovedBytes = 100, 20, 20<<20
+	p.observe(r, at.Add(2*time.Second))
+	if got := p.String(); got != "100 of about 1,000 scanned, 20 pieces (20.0 MiB) moved, 10.0 MiB/s, about 18s left" {
+		t.Error(got)
+	}
+	r.Paused = true
+	p.observe(r, at.Add(3*time.Second))
+	if got := p.String(); got != "paused: 20 pieces (20.0 MiB) moved" {
+		t.Error(got)
+	}
+	r.Paused, r.Pass, r.Scanned, r.Failed = false, 2, 1, 3
+	p.observe(r, at.Add(4*time.Second))
+	if got := p.String(); !strings.HasPrefix(got, "pass 2, looking for what is left: 1 of about 1,000 scanned, 20 pieces (20.0 MiB) moved, 3 attempts failed") || p.left() != 0 {
+		t.Error(got)
+	}
+	r.Active = false
+	p.observe(r, at.Add(5*time.Second))
+	if got := p.String(); got != "done: 20 pieces (20.0 MiB) moved, 3 attempts failed" {
+		t.Error(got)
+	}
+}
+
+func TestPrinted(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		human(0): "0 B", human(1023): "1023 B", human(1536): "1.5 KiB", human(5 << 40): "5.0 TiB", human(1 << 62): "4096.0 PiB",
+		grouped(0): "0", grouped(999): "999", grouped(1000): "1,000", grouped(-1234567): "-1,234,567",
+		row("a", "", 3): "a\t-\t3", row("x\x1b[2J\ty"): `"x\x1b[2J\ty"`, row("é"): "é",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
