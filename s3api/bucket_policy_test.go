@@ -26,7 +26,7 @@ func TestBucketPolicyDocument(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.bucket("bkt")
-	const missing = "The bucket policy does not exist"
+	const missing = "The bucket policy does not exist."
 	s.get("/bkt?policy").wantError(404, "NoSuchBucketPolicy", missing, "BucketName", "bkt")
 	s.get("/bkt?policyStatus").wantError(404, "NoSuchBucketPolicy", missing, "BucketName", "bkt")
 	s.delete("/bkt?policy").want(204)

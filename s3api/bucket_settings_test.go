@@ -40,7 +40,7 @@ func TestOwnershipControls(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.bucket("bkt")
-	const notSet = "The bucket ownership controls were not found"
+	const notSet = "The bucket ownership controls were not found."
 	rule := func(ownership string) string {
 		return "<Rule><ObjectOwnership>" + ownership + "</ObjectOwnership></Rule>"
 	}

@@ -24,10 +24,10 @@ func TestBucketLifecycle(t *testing.T) {
 	s.get("/bkt?location").want(200).wantBody(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		`<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-test-1</LocationConstraint>`)
 	s.put("/bkt/key", "x").want(200)
-	s.delete("/bkt").wantError(409, "BucketNotEmpty", "The bucket you tried to delete is not empty", "BucketName", "bkt")
+	s.delete("/bkt").wantError(409, "BucketNotEmpty", "The bucket you tried to delete is not empty.", "BucketName", "bkt")
 	s.delete("/bkt/key").want(204)
 	s.delete("/bkt").want(204).wantBody("").wantHeader("Content-Length", "")
-	s.delete("/bkt").wantError(404, "NoSuchBucket", "The specified bucket does not exist", "BucketName", "bkt")
+	s.delete("/bkt").wantError(404, "NoSuchBucket", "The specified bucket does not exist.", "BucketName", "bkt")
 	s.get("/bkt?location").wantError(404, "NoSuchBucket", "", "BucketName", "bkt")
 }
 
@@ -62,7 +62,7 @@ func TestCreateBucketLocation(t *testing.T) {
 		"<CreateBucketConfiguration>text</CreateBucketConfiguration>", body(region) + "x",
 		`<!DOCTYPE a [<!ENTITY x "y">]>` + body("&x;"),
 	} {
-		s.put("/bkt4", bad).wantError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+		s.put("/bkt4", bad).wantError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 	}
 	s.put("/bkt4", "<CreateBucketConfiguration><Location/></CreateBucketConfiguration>").wantError(501, "NotImplemented", "")
 	s.put("/bkt4", strings.Repeat(" ", 65<<10)).wantError(400, "MaxMessageLengthExceeded", "Your request was too big.")
@@ -150,15 +150,15 @@ func TestUnsetConfiguration(t *testing.T) {
 	s := newServer(t)
 	s.bucket("bkt")
 	for query, want := range map[string]string{
-		"policy":            "NoSuchBucketPolicy The bucket policy does not exist",
-		"policyStatus":      "NoSuchBucketPolicy The bucket policy does not exist",
+		"policy":            "NoSuchBucketPolicy The bucket policy does not exist.",
+		"policyStatus":      "NoSuchBucketPolicy The bucket policy does not exist.",
 		"cors":              "NoSuchCORSConfiguration The CORS configuration does not exist",
 		"lifecycle":         "NoSuchLifecycleConfiguration The lifecycle configuration does not exist",
-		"tagging":           "NoSuchTagSet The TagSet does not exist",
+		"tagging":           "NoSuchTagSet The TagSet does not exist.",
 		"encryption":        "ServerSideEncryptionConfigurationNotFoundError The server side encryption configuration was not found",
-		"object-lock":       "ObjectLockConfigurationNotFoundError Object Lock configuration does not exist for this bucket",
+		"object-lock":       "ObjectLockConfigurationNotFoundError Object Lock configuration does not exist for this bucket.",
 		"publicAccessBlock": "NoSuchPublicAccessBlockConfiguration The public access block configuration was not found",
-		"ownershipControls": "OwnershipControlsNotFoundError The bucket ownership controls were not found",
+		"ownershipControls": "OwnershipControlsNotFoundError The bucket ownership controls were not found.",
 		"replication":       "ReplicationConfigurationNotFoundError The replication configuration was not found",
 		"website":           "NoSuchWebsiteConfiguration The specified bucket does not have a website configuration",
 	} {

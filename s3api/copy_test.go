@@ -64,7 +64,7 @@ func TestCopyErrors(t *testing.T) {
 		{"/bkt/%zz", nil, 400, "InvalidArgument", "Invalid copy source encoding"},
 		{"/b kt/x", nil, 400, "InvalidArgument", "Invalid copy source bucket name"},
 		{"/bkt/key?versionId=x", nil, 400, "InvalidArgument", "Invalid version id specified"},
-		{"/none/key", nil, 404, "NoSuchBucket", "The specified bucket does not exist"},
+		{"/none/key", nil, 404, "NoSuchBucket", "The specified bucket does not exist."},
 		{"/bkt/none", nil, 404, "NoSuchKey", "The specified key does not exist."},
 		{"/bkt/key", []string{"x-amz-metadata-directive", "MOVE"}, 400, "InvalidArgument", "Unknown metadata directive."},
 		{"/bkt/key", []string{"x-amz-tagging-directive", "MOVE"}, 400, "InvalidArgument", "Unknown tagging directive."},

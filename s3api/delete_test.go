@@ -58,7 +58,7 @@ func TestDeleteObjectsConditions(t *testing.T) {
 		object("b", "<ETag>\"other\"</ETag>"), object("c", "<Size>7</Size>"), object("d", "<LastModifiedTime>2015-10-21T07:28:00Z</LastModifiedTime>"),
 		object("gone", "<ETag>\"other\"</ETag>"), object("none", "<Size>7</Size>"), object("a", "<VersionId>abc</VersionId>"), object("none", "<VersionId>null</VersionId>"),
 	)).want(200).wantXML("<Deleted><Key>a</Key></Deleted>",
-		"<Error><Key>b</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>",
+		"<Error><Key>b</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold.</Message></Error>",
 		"<Error><Key>c</Key><Code>PreconditionFailed</Code>", "<Error><Key>d</Key><Code>PreconditionFailed</Code>",
 		"<Error><Key>gone</Key><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>",
 		"<Deleted><Key>none</Key></Deleted>", "<Error><Key>a</Key><VersionId>abc</VersionId><Code>NoSuchVersion</Code>",
@@ -92,7 +92,7 @@ func TestDeleteObjectsErrors(t *testing.T) {
 		deleteDoc("<Object><Key>a</Key><Size>x</Size></Object>"), deleteDoc("<Object><Key>a</Key><LastModifiedTime>x</LastModifiedTime></Object>"),
 		"<?php ?>" + deleteDoc(deleteKey("a")),
 	} {
-		s.deleteMany(bad).wantError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+		s.deleteMany(bad).wantError(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 	}
 	s.get("/bkt/a").want(200)
 	// What is harmless is let through: no namespace, comments, white space, CDATA.

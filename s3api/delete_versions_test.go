@@ -166,7 +166,7 @@ func TestDeleteObjectsTwice(t *testing.T) {
 		return "<Object><Key>b</Key><ETag>" + escape(etag) + "</ETag></Object>"
 	}
 	r = s.deleteMany(deleteDoc(entry(`"other"`), entry(etagOf("x")), entry(etagOf("x")))).want(200)
-	r.wantEntries("<Error><Key>b</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>",
+	r.wantEntries("<Error><Key>b</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold.</Message></Error>",
 		markerMade("b", r.text("DeleteMarkerVersionId")),
 		"<Error><Key>b</Key><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>")
 }
@@ -204,7 +204,7 @@ func TestDeleteObjectsThousand(t *testing.T) {
 // Covers: DeleteObject.
 func TestConditionalDeletes(t *testing.T) {
 	t.Parallel()
-	const past, failed = "Wed, 21 Oct 2015 07:28:00 GMT", "At least one of the pre-conditions you specified did not hold"
+	const past, failed = "Wed, 21 Oct 2015 07:28:00 GMT", "At least one of the pre-conditions you specified did not hold."
 	for _, versioned := range []bool{false, true} {
 		t.Run(fmt.Sprint("versioned ", versioned), func(t *testing.T) {
 			t.Parallel()
@@ -263,7 +263,7 @@ func TestConditionalDeleteOfMarker(t *testing.T) {
 	s.delete("/bkt/key", "x-amz-if-match-size", "1").wantError(412, "PreconditionFailed", "")
 	s.delete("/bkt/key", "x-amz-if-match-last-modified-time", past).wantError(412, "PreconditionFailed", "")
 	s.deleteMany(deleteDoc("<Object><Key>key</Key><Size>1</Size></Object>")).
-		wantEntries("<Error><Key>key</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>")
+		wantEntries("<Error><Key>key</Key><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold.</Message></Error>")
 	s.get("/bkt/key").wantError(404, "NoSuchKey", "").wantHeader("x-amz-version-id", marker) // nothing was done
 
 	// A named version is compared itself. One that is gone has been deleted.
@@ -276,7 +276,7 @@ func TestConditionalDeleteOfMarker(t *testing.T) {
 	s.delete(path, "If-Match", `"other"`).want(204).wantHeader("x-amz-version-id", v1)
 	s.delete("/bkt/key?versionId=null", "If-Match", "*").wantError(404, "NoSuchKey", "")
 	s.deleteMany(deleteDoc("<Object><Key>key</Key><VersionId>" + v2 + "</VersionId><ETag>other</ETag></Object>")).
-		wantEntries("<Error><Key>key</Key><VersionId>" + v2 + "</VersionId><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>")
+		wantEntries("<Error><Key>key</Key><VersionId>" + v2 + "</VersionId><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold.</Message></Error>")
 	s.deleteMany(deleteDoc("<Object><Key>key</Key><VersionId>" + v2 + "</VersionId><ETag>" + escape(etagOf("two")) + "</ETag></Object>")).
 		wantEntries(deletedVersion("key", v2))
 	s.get("/bkt/key").wantError(404, "NoSuchKey", "").wantHeader("x-amz-version-id", marker)

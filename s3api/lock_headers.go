@@ -25,7 +25,7 @@ const pastRetention = "The retain until date must be in the future!"
 func (r *Request) lockHeaders(now time.Time) (meta.Lock, error) {
 	var lock meta.Lock
 	mode, until := r.header("X-Amz-Object-Lock-Mode"), r.header("X-Amz-Object-Lock-Retain-Until-Date")
-	const both = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+	const both = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied."
 	switch {
 	case mode == "" && until == "":
 	case mode == "":

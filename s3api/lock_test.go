@@ -16,7 +16,7 @@ const (
 	noLock       = "Bucket is missing Object Lock Configuration"
 	lockedObject = "Access Denied because object protected by object lock."
 	pastDate     = "The retain until date must be in the future!"
-	noLockSet    = "The specified object does not have a ObjectLock configuration"
+	noLockSet    = "The specified object does not have a ObjectLock configuration."
 	bypass       = "x-amz-bypass-governance-retention"
 )
 
@@ -64,7 +64,7 @@ func TestBucketLock(t *testing.T) {
 		name := fmt.Sprintf("/plain%d", i)
 		s.put(name, "", "x-amz-bucket-object-lock-enabled", off).want(200)
 		s.get(name+"?object-lock").wantError(404, "ObjectLockConfigurationNotFoundError",
-			"Object Lock configuration does not exist for this bucket", "BucketName", name[1:])
+			"Object Lock configuration does not exist for this bucket.", "BucketName", name[1:])
 	}
 	s.put("/odd", "", "x-amz-bucket-object-lock-enabled", "maybe").wantError(400, "InvalidArgument", "", "ArgumentName", "x-amz-bucket-object-lock-enabled", "ArgumentValue", "maybe")
 	s.head("/odd").want(404)
@@ -179,7 +179,7 @@ func TestLockHeaderErrors(t *testing.T) {
 	s.lockBucket("bkt")
 	s.put("/bkt/source", "x").want(200)
 	const mode, date, hold = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"
-	const both = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+	const both = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied."
 	ok := until(time.Hour)
 	for _, tt := range []struct {
 		headers       []string

@@ -114,7 +114,7 @@ func TestUploadPartErrors(t *testing.T) {
 	s.bucket("bkt")
 	s.put("/bkt/key", "old").want(200)
 	u := s.upload("/bkt/key")
-	const range1 = "Part number must be an integer between 1 and 10000, inclusive"
+	const range1 = "Part number must be an integer between 1 and 10000, inclusive."
 	for _, bad := range []string{"0", "10001", "-1", "x", ""} {
 		s.put("/bkt/key?uploadId="+u.id+"&partNumber="+bad, "x").wantError(400, "InvalidArgument", range1, "ArgumentName", "partNumber", "ArgumentValue", bad)
 	}
@@ -130,7 +130,7 @@ func TestUploadPartErrors(t *testing.T) {
 	s.put("/bkt/key?partNumber=1", "x").wantError(400, "InvalidArgument", "This operation does not accept partNumber without uploadId",
 		"ArgumentName", "partNumber", "ArgumentValue", "1")
 	s.put("/bkt/key?partNumber=1&uploadId=none", "x").wantError(404, "NoSuchUpload",
-		"The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", "UploadId", "none")
+		"The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", "UploadId", "none")
 	s.put("/bkt/other?partNumber=1&uploadId="+u.id, "x").wantError(404, "NoSuchUpload", "")
 	s.put("/none/key?partNumber=1&uploadId="+u.id, "x").wantError(404, "NoSuchBucket", "")
 	u.part(1, "x", "Content-MD5", md5Of("y")).wantError(400, "BadDigest", "")
@@ -169,7 +169,7 @@ func TestCompleteErrors(t *testing.T) {
 		"ProposedSize", "5", "MinSizeAllowed", "5242880", "PartNumber", "1", "ETag", strings.Trim(one, `"`))
 	u.complete(completeDoc(0, one)).wantError(400, "InvalidArgument", "PartNumber must be >= 1", "ArgumentName", "PartNumber", "ArgumentValue", "0")
 	u.complete(completeDoc(-4, one)).wantError(400, "InvalidArgument", "PartNumber must be >= 1", "ArgumentValue", "-4")
-	u.complete(completeDoc(10001, one)).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
+	u.complete(completeDoc(10001, one)).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
 	u.complete(completeDoc(1, one), "x-amz-mp-object-size", "6").wantError(400, "InvalidRequest",
 		"The provided 'x-amz-mp-object-size' header value 6 does not match what was computed: 5")
 	u.complete(completeDoc(1, one), "x-amz-mp-object-size", "-6").wantError(400, "InvalidRequest", "")

@@ -225,7 +225,7 @@ func (r *Request) partNumber() (int, error) {
 }
 
 func invalidPartNumber(name, value string) *s3err.Error {
-	return s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", name, value)
+	return s3err.Argument("Part number must be an integer between 1 and 10000, inclusive.", name, value)
 }
 
 // setObject sends the headers that describe an object.

@@ -122,7 +122,7 @@ func TestReadConditions(t *testing.T) {
 			case tt.status == 304:
 				r.wantBody("").wantHeader("ETag", etag, "Last-Modified", modified, "Cache-Control", "max-age=5", "Expires", "never", "Content-Type", "")
 			case tt.status == 412 && method == "GET":
-				r.wantError(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "Condition", tt.condition)
+				r.wantError(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", "Condition", tt.condition)
 			case tt.status == 412:
 				r.wantBody("")
 			}
@@ -154,10 +154,10 @@ func TestPartNumberOfPlainObject(t *testing.T) {
 	s.put("/bkt/empty", "").want(200)
 	s.get("/bkt/key?partNumber=1").want(206).wantBody("0123").wantHeader("Content-Range", "bytes 0-3/4", "x-amz-mp-parts-count", "")
 	s.get("/bkt/empty?partNumber=1").want(200).wantBody("")
-	s.get("/bkt/key?partNumber=2").wantError(416, "InvalidPartNumber", "The requested partnumber is not satisfiable",
+	s.get("/bkt/key?partNumber=2").wantError(416, "InvalidPartNumber", "The requested partnumber is not satisfiable.",
 		"ActualPartCount", "1", "PartNumberRequested", "2")
 	for _, bad := range []string{"0", "-1", "10001", "x", ""} {
-		s.get("/bkt/key?partNumber="+bad).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive",
+		s.get("/bkt/key?partNumber="+bad).wantError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.",
 			"ArgumentName", "partNumber", "ArgumentValue", bad)
 	}
 	s.get("/bkt/key?partNumber=1", "Range", "bytes=0-1").wantError(400, "InvalidRequest", "Cannot specify both Range header and partNumber query parameter")

@@ -49,7 +49,7 @@ func TestPutGetHeadDelete(t *testing.T) {
 	}
 	s.get("/bkt/none").wantError(404, "NoSuchKey", "The specified key does not exist.", "Key", "none", "Resource", "/bkt/none")
 	s.head("/bkt/none").want(404).wantBody("").wantHeader("Content-Type", "application/xml")
-	s.get("/none/key").wantError(404, "NoSuchBucket", "The specified bucket does not exist", "BucketName", "none")
+	s.get("/none/key").wantError(404, "NoSuchBucket", "The specified bucket does not exist.", "BucketName", "none")
 	s.put("/none/key", "x").wantError(404, "NoSuchBucket", "", "BucketName", "none")
 	s.delete("/none/key").wantError(404, "NoSuchBucket", "")
 	s.delete("/bkt/key").want(204).wantBody("")
@@ -173,7 +173,7 @@ func TestObjectHeaderErrors(t *testing.T) {
 		{"x-amz-acl", "bogus", 400, "InvalidArgument", ""},
 		{"x-amz-acl", "log-delivery-write", 400, "InvalidArgument", ""},
 		{"x-amz-website-redirect-location", "ftp://x", 400, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
-		{"x-amz-server-side-encryption", "AES256", 501, "NotImplemented", "A header you provided implies functionality that is not implemented"},
+		{"x-amz-server-side-encryption", "AES256", 501, "NotImplemented", "A header you provided implies functionality that is not implemented."},
 		{"x-amz-server-side-encryption", "aws:kms", 501, "NotImplemented", ""},
 		{"x-amz-server-side-encryption", "ROT13", 400, "InvalidArgument", "The encryption method specified is not supported"},
 		{"x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented", ""},
@@ -241,7 +241,7 @@ func TestConditionalPut(t *testing.T) {
 	s.put("/bkt/key", "1", "If-Match", etagOf("0")).wantError(404, "NoSuchKey", "")
 	s.put("/bkt/key", "1", "If-None-Match", "*").want(200)
 	s.put("/bkt/key", "2", "If-None-Match", "*").wantError(412, "PreconditionFailed",
-		"At least one of the pre-conditions you specified did not hold", "Condition", "If-None-Match")
+		"At least one of the pre-conditions you specified did not hold.", "Condition", "If-None-Match")
 	s.put("/bkt/key", "2", "If-Match", etagOf("0")).wantError(412, "PreconditionFailed", "", "Condition", "If-Match")
 	s.put("/bkt/key", "2", "If-Match", etagOf("1")).want(200)
 	s.put("/bkt/key", "3", "If-Match", strings.Trim(etagOf("2"), `"`)).want(200)

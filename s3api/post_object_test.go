@@ -274,7 +274,7 @@ func TestPostObjectFormErrors(t *testing.T) {
 		code, message     string
 		fields            []string
 	}{
-		"another type":   {"text/html", body, 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", []string{"Condition", "Bucket POST must be of the enclosure-type multipart/form-data"}},
+		"another type":   {"text/html", body, 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", []string{"Condition", "Bucket POST must be of the enclosure-type multipart/form-data"}},
 		"urlencoded":     {"application/x-www-form-urlencoded", "key=k", 412, "PreconditionFailed", "", nil},
 		"no type":        {"", "x", 412, "PreconditionFailed", "", nil},
 		"mixed":          {"multipart/mixed; boundary=x", body, 412, "PreconditionFailed", "", nil},

@@ -39,7 +39,7 @@ func (h *handler) verifyV2(ctx context.Context, r *Request) (*sigv4.Result, erro
 	now := h.cfg.Now()
 	end := time.Unix(expires, 0)
 	if !now.Before(end) {
-		return nil, s3err.New(s3err.AccessDenied, "Request has expired").
+		return nil, s3err.New(s3err.AccessDenied, "Request has expired.").
 			With("Expires", end.UTC().Format(time.RFC3339)).
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	}

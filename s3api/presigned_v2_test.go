@@ -98,5 +98,5 @@ func TestPresignedV2Errors(t *testing.T) {
 	do("GET", v2Get, "", "").want(200).wantBody("deep")
 
 	_, late := v2Server(t, 1700003600)
-	late("GET", v2Get, "", "").wantError(403, "AccessDenied", "Request has expired", "Expires", "2023-11-14T23:13:20Z", "ServerTime", "2023-11-14T23:13:20Z")
+	late("GET", v2Get, "", "").wantError(403, "AccessDenied", "Request has expired.", "Expires", "2023-11-14T23:13:20Z", "ServerTime", "2023-11-14T23:13:20Z")
 }

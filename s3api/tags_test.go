@@ -13,7 +13,7 @@ const (
 	invalidKey    = "The TagKey you have provided is invalid"
 	invalidValue  = "The TagValue you have provided is invalid"
 	duplicateKey  = "Cannot provide multiple Tags with the same key"
-	malformedXML  = "The XML you provided was not well-formed or did not validate against our published schema"
+	malformedXML  = "The XML you provided was not well-formed or did not validate against our published schema."
 	missingDigest = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
 	badTagging    = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
 	emptyBody     = "Request Body is empty"
@@ -70,7 +70,7 @@ func TestBucketTagging(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.bucket("bkt")
-	s.get("/bkt?tagging").wantError(404, "NoSuchTagSet", "The TagSet does not exist", "BucketName", "bkt")
+	s.get("/bkt?tagging").wantError(404, "NoSuchTagSet", "The TagSet does not exist.", "BucketName", "bkt")
 	s.putDoc("/bkt?tagging", tagging("Color", "blue + green @1", "a", "")).want(204).wantBody("")
 	s.get("/bkt?tagging").want(200).wantXML(`<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/">` +
 		"<TagSet><Tag><Key>Color</Key><Value>blue + green @1</Value></Tag><Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>")

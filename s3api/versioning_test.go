@@ -7,7 +7,7 @@ import (
 	"tdkvs/master/meta"
 )
 
-const versioningMalformed = "The XML you provided was not well-formed or did not validate against our published schema"
+const versioningMalformed = "The XML you provided was not well-formed or did not validate against our published schema."
 
 // versioningDoc is a VersioningConfiguration of these inner elements.
 func versioningDoc(inner string) string {
@@ -126,8 +126,8 @@ func TestPutBucketVersioningDocuments(t *testing.T) {
 	s.put("/bkt?versioning", enabled, "Content-MD5", md5Of(enabled)).want(200)
 	s.get("/bkt?versioning").want(200).wantXML("<Status>Enabled</Status>")
 
-	s.put("/none?versioning", enabled).wantError(404, "NoSuchBucket", "The specified bucket does not exist", "BucketName", "none")
-	s.get("/none?versioning").wantError(404, "NoSuchBucket", "The specified bucket does not exist", "BucketName", "none")
+	s.put("/none?versioning", enabled).wantError(404, "NoSuchBucket", "The specified bucket does not exist.", "BucketName", "none")
+	s.get("/none?versioning").wantError(404, "NoSuchBucket", "The specified bucket does not exist.", "BucketName", "none")
 	s.delete("/bkt?versioning").wantError(405, "MethodNotAllowed", "").wantHeader("Allow", "GET, PUT")
 	s.get("/bkt/key?versioning").wantError(405, "MethodNotAllowed", "")
 }
@@ -175,7 +175,7 @@ func TestDeleteVersionedBucket(t *testing.T) {
 	const all = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
 	s.bucket("bkt")
 	s.put("/bkt/key", "x").want(200)
-	s.delete("/bkt").wantError(409, "BucketNotEmpty", "The bucket you tried to delete is not empty", "BucketName", "bkt")
+	s.delete("/bkt").wantError(409, "BucketNotEmpty", "The bucket you tried to delete is not empty.", "BucketName", "bkt")
 	s.delete("/bkt/key").want(204)
 	s.setVersioning("bkt", "Enabled")
 	v1 := s.putVersion("/bkt/key", "x")

@@ -72,7 +72,7 @@ def refusals():
     time.sleep(2.1)
     answer = fetch("GET", url)
     equal(answer.status, 403)
-    contains(answer.body, b"Request has expired")
+    contains(answer.body, b"Request has expired.")
     wrong = client(secret_key="wrong").generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
     contains(fetch("GET", wrong).body, b"SignatureDoesNotMatch")
     unknown = client(access_key="AKNOBODY").generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})

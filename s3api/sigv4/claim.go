@@ -107,7 +107,7 @@ func headerClaim(r *http.Request) (*claim, error) {
 		c.stamp = r.Header.Get("Date")
 	}
 	if c.time, ok = parseTime(c.stamp); !ok {
-		return nil, s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
+		return nil, s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.")
 	}
 	return c, nil
 }

@@ -59,7 +59,7 @@ func errTooSkewed(requested string, now time.Time, max time.Duration) error {
 }
 
 func errExpired(expires, end string, now time.Time) error {
-	return s3err.New(s3err.AccessDenied, "Request has expired").
+	return s3err.New(s3err.AccessDenied, "Request has expired.").
 		With("X-Amz-Expires", expires).
 		With("Expires", end).
 		With("ServerTime", now.UTC().Format(time.RFC3339))

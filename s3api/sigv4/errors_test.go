@@ -43,7 +43,7 @@ const (
 	queryMissing   = queryError + "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
 	notSupported   = "InvalidRequest: The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 	oneMechanism   = "InvalidArgument: Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
-	noDate         = "AccessDenied: AWS authentication requires a valid Date or x-amz-date header"
+	noDate         = "AccessDenied: AWS authentication requires a valid Date or x-amz-date header."
 	notSigned      = "AccessDenied: There were headers present in the request which were not signed"
 	tooSkewed      = "RequestTimeTooSkewed: The difference between the request time and the current time is too large."
 	noMatch        = "SignatureDoesNotMatch: The request signature we calculated does not match the signature you provided. Check your key and signing method."
@@ -243,10 +243,10 @@ func TestWrongQueries(t *testing.T) {
 		{"expires no number", query("X-Amz-Expires=60", "X-Amz-Expires=1m"), 400, queryError + "X-Amz-Expires should be a number", nil},
 		{"expires negative", query("X-Amz-Expires=60", "X-Amz-Expires=-1"), 400, queryError + "X-Amz-Expires must be non-negative", nil},
 		{"expires over a week", query("X-Amz-Expires=60", "X-Amz-Expires=604801"), 400, queryError + "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds", nil},
-		{"expires at once", query("X-Amz-Expires=60", "X-Amz-Expires=0"), 403, "AccessDenied: Request has expired", nil},
+		{"expires at once", query("X-Amz-Expires=60", "X-Amz-Expires=0"), 403, "AccessDenied: Request has expired.", nil},
 		{"expired", func(r *http.Request) {
 			presign(r, exampleSigner, time.Minute, exampleTime.Add(-time.Minute))
-		}, 403, "AccessDenied: Request has expired", []s3err.Field{
+		}, 403, "AccessDenied: Request has expired.", []s3err.Field{
 			{Name: "X-Amz-Expires", Value: "60"}, {Name: "Expires", Value: "2013-05-24T00:00:00Z"}, {Name: "ServerTime", Value: "2013-05-24T00:00:00Z"}}},
 		{"not valid yet", func(r *http.Request) {
 			presign(r, exampleSigner, time.Minute, exampleTime.Add(15*time.Minute+time.Second))
