@@ -135,15 +135,16 @@ func (a *adminSession) changeVolume(ctx context.Context, method, action string) 
 	if strings.Contains(name, "://") {
 		name = strings.TrimRight(name, "/")
 	}
-	return v, a.client.call(ctx, method, "/volumes/"+url.PathEscape(name)+action, nil, nil, &v)
+	err := a.client.call(ctx, method, "/volumes/"+url.PathEscape(name)+action, nil, nil, &v)
+	return v, err
 }
 
 func adminRebalanceStatus(ctx context.Context, a *adminSession) error {
 	if a.watch {
 		return a.watchRebalance(ctx)
 	}
-	var r adminapi.Rebalance
-	if err := a.client.call(ctx, http.MethodGet, "/rebalance", nil, nil, &r); err != nil {
+	r, err := a.rebalance(ctx)
+	if err != nil {
 		return err
 	}
 	return a.printRebalance(r)

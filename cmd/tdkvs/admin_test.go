@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,44 @@ func TestAdminOfServer(t *testing.T) {
 	code, _, stderr = admin(t, envOf(), "volume", "delete", "1", "-endpoint", endpoint, "-data", dir)
 	if code != exitFailed || !strings.Contains(stderr, "is the last one") {
 		t.Errorf("the last volume: exit %d, %s", code, stderr)
+	}
+}
+
+// TestAdminWatch: a store that does not answer for a moment is asked again, one
+// that refuses is not; programs get a document in a line.
+func TestAdminWatch(t *testing.T) {
+	t.Parallel()
+	answers := []struct {
+		status int
+		body   string
+	}{
+		{200, `{"active": true, "epoch": 2, "pass": 1, "expected": 10, "scanned": 1}`},
+		{503, `{"error": {"code": "Unavailable", "message": "not now"}}`},
+		{502, "<html>"},
+		{200, `{"active": true, "epoch": 2, "pass": 1, "expected": 10, "scanned": 1}`},
+		{200, `{"active": false, "epoch": 2, "pass": 2, "moved": 3}`},
+		{403, `{"error": {"code": "AccessDenied", "message": "no"}}`},
+	}
+	var asked atomic.Int32
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		next := answers[min(int(asked.Add(1)), len(answers))-1]
+		w.WriteHeader(next.status)
+		_, _ = w.Write([]byte(next.body))
+	}))
+	t.Cleanup(store.Close)
+	watch := []string{"rebalance", "status", "-watch", "-interval", "10ms", "-o", "json", "-endpoint", store.URL}
+	code, stdout, stderr := admin(t, envOf(), watch...)
+	if code != exitDone || stderr != "" || strings.Count(stdout, "\n") != 2 || asked.Load() != 5 {
+		t.Errorf("exit %d, asked %d times\n%s%s", code, asked.Load(), stdout, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		var r adminapi.Rebalance
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Epoch != 2 {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if code, _, stderr := admin(t, envOf(), watch...); code != exitFailed || stderr != "tdkvs: no (AccessDenied, status 403)\n" || asked.Load() != 6 {
+		t.Errorf("refused: exit %d, asked %d times, %s", code, asked.Load(), stderr)
 	}
 }
 

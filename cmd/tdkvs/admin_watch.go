@@ -88,28 +88,18 @@ func (p *progress) String() string {
 func (a *adminSession) watchRebalance(ctx context.Context) error {
 	var p progress
 	shown := ""
+	var answered time.Time // the last time; one that never has is not waited for
 	for {
-		var r adminapi.Rebalance
-		if err := a.client.call(ctx, http.MethodGet, "/rebalance", nil, nil, &r); err != nil {
+		r, err := a.rebalance(ctx)
+		switch {
+		case err == nil:
+			answered = time.Now()
+			p.observe(r, answered)
+			if shown, err = a.showProgress(&p, shown); err != nil || !r.Active {
+				return err
+			}
+		case ctx.Err() == nil && (final(err) || time.Since(answered) > watchPatience):
 			return err
-		}
-		p.observe(r, time.Now())
-		line := p.String()
-		if a.output == "json" {
-			b, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			line = string(b)
-		}
-		if line != shown {
-			if _, err := fmt.Fprintln(a.stdout, line); err != nil {
-				return err
-			}
-			shown = line
-		}
-		if !r.Active {
-			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -117,4 +107,37 @@ func (a *adminSession) watchRebalance(ctx context.Context) error {
 		case <-time.After(a.interval):
 		}
 	}
+}
+
+// watchPatience is how long a store that is watched may not answer: it may be
+// starting again, and what is watched goes on then.
+const watchPatience = 30 * time.Second
+
+// final reports that asking again would bring the same answer.
+func final(err error) bool {
+	var answered *answeredError
+	return errors.As(err, &answered) && answered.status < http.StatusInternalServerError
+}
+
+func (a *adminSession) rebalance(ctx context.Context) (adminapi.Rebalance, error) {
+	var r adminapi.Rebalance
+	err := a.client.call(ctx, http.MethodGet, "/rebalance", nil, nil, &r)
+	return r, err
+}
+
+// showProgress prints a line that says something new, and returns it.
+func (a *adminSession) showProgress(p *progress, shown string) (string, error) {
+	line := p.String()
+	if a.output == "json" {
+		b, err := json.Marshal(p.last)
+		if err != nil {
+			return shown, err
+		}
+		line = string(b)
+	}
+	if line == shown {
+		return shown, nil
+	}
+	_, err := fmt.Fprintln(a.stdout, line)
+	return line, err
 }

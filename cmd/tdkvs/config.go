@@ -27,7 +27,8 @@ type masterConfig struct {
 	addressConfig
 	// The volume processes, as http://host:port, in any order. Required. Those of
 	// the first start are recorded: every later start must name them all. A new,
-	// empty one joins, and gets its share of the data; one leaves by `-delete`.
+	// empty one joins, and gets its share of the data; `tdkvs admin` adds and
+	// deletes them while the store runs.
 	Volumes []string `yaml:"volumes"`
 	// The directory of the metadata. It is made when it is missing.
 	Data string `yaml:"data"`
