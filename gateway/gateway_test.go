@@ -285,6 +285,15 @@ func TestHealth(t *testing.T) {
 		t.Errorf("readyz: %d %s %v", w.Code, w.Body, err)
 	}
 
+	b = newBench(t, nil)
+	leaving := volumes[1]
+	leaving.Draining = true
+	b.health.Volumes = []master.VolumeHealth{volumes[0], leaving}
+	w = b.do("GET", "/-/readyz", "")
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || !got.Ready || got.Volumes[1].State != "draining" {
+		t.Errorf("with a volume that is being deleted: %d %s %v", w.Code, w.Body, err)
+	}
+
 	sick := newBench(t, nil)
 	down, sealed, full := volumes[0], volumes[1], volumes[1]
 	down.Err = errors.New("connection refused")

@@ -40,7 +40,7 @@ type metadataReadiness struct {
 type volumeReadiness struct {
 	Number meta.VolumeID `json:"number"`
 	UUID   string        `json:"uuid"`
-	State  string        `json:"state"` // ok, full, read-only or unreachable
+	State  string        `json:"state"` // ok, draining, full, read-only or unreachable
 	Name   string        `json:"name,omitempty"`
 	Error  string        `json:"error,omitempty"`
 }
@@ -82,6 +82,9 @@ func readinessOf(h master.Health, detailed bool) readiness {
 		state := volumeReadiness{Number: v.Number, UUID: v.UUID}
 		var detail string
 		state.State, detail = volumeHealth(v)
+		if state.State == adminapi.OK && v.Draining {
+			state.State = adminapi.Draining
+		}
 		if detailed {
 			state.Name, state.Error = v.Name, detail
 		}

@@ -163,7 +163,11 @@ func matchTopology(t metadb.Topology, probes []probe) (bound map[meta.VolumeID]p
 	m.matchJoining()
 	for _, v := range expected(t) {
 		if _, ok := m.bound[v.Number]; !ok && !lost[v.Number] {
-			m.differ(Missing, v, v.Name, nil, "volume %d (%s, last seen at %s) was not given, and it was not deleted from the cluster", v.Number, v.UUID, v.Name)
+			why := "it was not deleted from the cluster"
+			if v.State == metadb.VolumeDraining {
+				why = "its deletion has not come to its end"
+			}
+			m.differ(Missing, v, v.Name, nil, "volume %d (%s, last seen at %s) was not given, and %s", v.Number, v.UUID, v.Name, why)
 		}
 	}
 	return m.bound, m.joining, m.diffs
@@ -292,8 +296,18 @@ func (m *matcher) matchSilent(silent []probe, lost map[meta.VolumeID]bool) {
 		return
 	}
 	for _, p := range strange {
-		m.differ(Unreachable, metadb.Volume{}, p.Name, p.err, "%s can not be reached, and no volume of the topology was last seen there, so it can not be told which one it is: %v", p.Name, p.err)
+		m.differ(Unreachable, metadb.Volume{}, p.Name, p.err, "%s can not be reached, and no volume of the topology was last seen there, so it can not be told which one it is%s: %v", p.Name, m.deletedAt(p.Name), p.err)
 	}
+}
+
+// deletedAt adds which deleted volume was at this place.
+func (m *matcher) deletedAt(name string) string {
+	for _, v := range m.topology.Volumes {
+		if v.Name == name && v.State == metadb.VolumeRemoved {
+			return fmt.Sprintf(" (volume %d, which was deleted, was there: take it off the list, unless it is a new one)", v.Number)
+		}
+	}
+	return ""
 }
 
 func (m *matcher) freeByName(name string, lost map[meta.VolumeID]bool) (metadb.Volume, bool) {

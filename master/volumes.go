@@ -87,6 +87,8 @@ type VolumeHealth struct {
 	Name   string
 	Err    error
 	Status volume.Status
+
+	Draining bool // it is being deleted: what it holds moves to the others
 }
 
 // failer is what a metadata store has that can end up read-only: the reason, nil
@@ -112,7 +114,10 @@ func (e *Engine) Health(ctx context.Context) Health {
 		}
 		h.Volumes = append(h.Volumes, VolumeHealth{})
 		into := &h.Volumes[len(h.Volumes)-1]
-		wg.Go(func() { *into = l.volumes[v.Number].health(ctx) })
+		wg.Go(func() {
+			*into = l.volumes[v.Number].health(ctx)
+			into.Draining = v.State == metadb.VolumeDraining
+		})
 	}
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		_, err := tx.Get(metadb.IdentityKey())

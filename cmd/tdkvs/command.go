@@ -58,14 +58,18 @@ dirs of the store each time; a new one behind them gets its share of the data.`,
 		},
 		{
 			name:    "master",
-			usage:   "master -config file",
+			usage:   "master -config file [-delete index]",
 			summary: "run the metadata and the S3 and native APIs over volume processes",
 			detail: `The smallest configuration file is
 
     port: 3000
     volumes:
       - http://10.0.0.1:3001
-      - http://10.0.0.2:3001`,
+      - http://10.0.0.2:3001
+
+A new, empty volume that is added to the list gets its share of the data. With
+-delete nobody is served: what is on that volume moves to the others, and then
+it can be taken off the list. Run it again when it was cut short.`,
 			setup: masterCommand,
 		},
 		{

@@ -10,6 +10,7 @@ import (
 
 func masterCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 	config := configFlag(flags)
+	remove := flags.String("delete", "", "move everything off the volume at this `index` of the list, from 0, and end")
 	return func(ctx context.Context, inv invocation) error {
 		if *config == "" {
 			return misusef("master: which configuration? give -config=<file>")
@@ -17,6 +18,13 @@ func masterCommand(flags *flag.FlagSet) func(context.Context, invocation) error 
 		cfg, err := loadMaster(*config)
 		if err != nil {
 			return err
+		}
+		if *remove != "" {
+			index, err := volumeIndex(*remove, cfg.Volumes)
+			if err != nil {
+				return err
+			}
+			return deleteVolume(ctx, cfg, *config, index, inv)
 		}
 		keys, err := givenCredentials(inv.env, cfg.Credentials, *config)
 		if err != nil {
@@ -40,28 +48,9 @@ func runMaster(ctx context.Context, cfg masterConfig, keys credentials, inv invo
 }
 
 func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv invocation, log *slog.Logger, opened *closers) error {
-	db, err := openMetadata(cfg.Data, cfg.diskConfig, log)
-	if err != nil {
-		return err
-	}
-	opened.add("metadata", db.Close)
-	volumes := make([]master.Volume, len(cfg.Volumes))
 	memory := newBudgets()
-	for i, url := range cfg.Volumes {
-		remote, client, err := remoteVolume(url, cfg.ClusterSecret, memory)
-		if err != nil {
-			return err
-		}
-		opened.add("connections to "+url, client.Close)
-		volumes[i] = remote
-	}
-	engine, err := openEngine(ctx, master.Config{
-		DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace(),
-	}, cfg.VolumeWait)
+	engine, err := openCluster(ctx, cfg, opening{memory: memory, log: log, opened: opened})
 	if err != nil {
-		return err
-	}
-	if err := checkAnswers(engine.Health(ctx), log); err != nil {
 		return err
 	}
 	joins := &joining{engine: engine, secret: cfg.ClusterSecret, memory: memory, opened: opened}
@@ -71,4 +60,38 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	}.run(ctx, engine.Run)
 	logMetadata(log, engine)
 	return err
+}
+
+// opening is what a cluster is opened with, beside its configuration.
+type opening struct {
+	memory   budgets
+	moveRate int64 // of the rebalance, bytes per second; 0: the default, below zero: no limit
+	log      *slog.Logger
+	opened   *closers
+}
+
+// openCluster opens the metadata, the ways to the volumes, and the engine over
+// them.
+func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.Engine, error) {
+	db, err := openMetadata(cfg.Data, cfg.diskConfig, with.log)
+	if err != nil {
+		return nil, err
+	}
+	with.opened.add("metadata", db.Close)
+	volumes := make([]master.Volume, len(cfg.Volumes))
+	for i, url := range cfg.Volumes {
+		remote, client, err := remoteVolume(url, cfg.ClusterSecret, with.memory)
+		if err != nil {
+			return nil, err
+		}
+		with.opened.add("connections to "+url, client.Close)
+		volumes[i] = remote
+	}
+	engine, err := openEngine(ctx, master.Config{
+		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: cfg.engineGrace(), MoveRate: with.moveRate,
+	}, cfg.VolumeWait)
+	if err != nil {
+		return nil, err
+	}
+	return engine, checkAnswers(engine.Health(ctx), with.log)
 }
