@@ -64,14 +64,20 @@ func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
 	case err != nil:
 		return State{}, err
 	}
+	var ended metadb.Rebalance
 	_, err = r.e.update(ctx, func(tx metadb.Tx) error {
 		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
 		if err != nil || st.Epoch != epoch || !st.Active {
 			return err
 		}
 		st.Active, st.Cursor, st.Finished, st.LastError = false, nil, r.e.now(), ""
+		ended = st
 		return setRebalance(tx, &st)
 	})
+	if err == nil && ended.Epoch == epoch {
+		r.e.log.InfoContext(ctx, "everything is where the topology places it", "moved", ended.Moved, "bytes", ended.MovedBytes,
+			"failed", ended.Failed, "passes", ended.Pass, "took", ended.Finished.Sub(ended.Started))
+	}
 	return State{More: true}, err
 }
 
