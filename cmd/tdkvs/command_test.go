@@ -35,7 +35,7 @@ func TestMisuse(t *testing.T) {
 		{"server -listen :99999", "tdkvs: server: flag -listen: want a port from 0 to 65535 after the colon, not \"99999\"\n"},
 		{"master", "tdkvs: master: which configuration? give -config=<file>\n"},
 		{"volume", "tdkvs: volume: which configuration? give -config=<file>\n"},
-		{"master master.yaml", "tdkvs: master: unexpected argument \"master.yaml\"\nusage: tdkvs master -config file\n"},
+		{"master master.yaml", "tdkvs: master: unexpected argument \"master.yaml\"\nusage: tdkvs master -config file [-delete index]\n"},
 		{"volume -config=x.yaml y.yaml", "tdkvs: volume: unexpected argument \"y.yaml\"\nusage: tdkvs volume -config file\n"},
 		{"version now", "tdkvs: version: unexpected argument \"now\"\nusage: tdkvs version\n"},
 		{"help me", "tdkvs: unknown command \"me\"\nrun \"tdkvs help\" for the list\n"},
