@@ -110,6 +110,22 @@ func codecs() map[string]codec {
 			Volumes: []metadb.Volume{{Number: 1, UUID: "u1", Name: "/disk1"}, {Number: 2, UUID: "u2", Name: "http://h:1"}},
 			Slots:   []metadb.Slot{{Volume: 1}, {Volume: 2, State: 1}},
 		}, metadb.MarshalTopology, metadb.UnmarshalTopology),
+		"grown topology": of(metadb.Topology{
+			Version: 9, Epoch: 4, Cluster: "c", Ready: true, Placement: 1, NextVolume: 4,
+			Volumes: []metadb.Volume{
+				{Number: 1, UUID: "u1", Name: "/disk1", State: metadb.VolumeRemoved},
+				{Number: 2, UUID: "u2", Name: "/disk2", State: metadb.VolumeDraining, Zone: "z1"},
+				{Number: 3, UUID: "u3", Name: "/disk3", Zone: "z2"},
+			},
+			Slots: []metadb.Slot{{Volume: 1, State: 2}, {Volume: 2, State: 1}, {Volume: 3}},
+		}, metadb.MarshalTopology, metadb.UnmarshalTopology),
+		"rebalance": of(metadb.Rebalance{
+			Epoch: 4, Active: true, Paused: true, Pass: 2, Cursor: []byte("\x00\x00\x00\x00\x05ob\x00k"), Again: true, Scanned: 7, Moved: 8,
+			MovedBytes: 1 << 40, Failed: 3, Started: at, Finished: at, Concurrency: 9, Rate: -1, LastError: "no",
+		}, metadb.MarshalRebalance, metadb.UnmarshalRebalance),
+		"intent": of(metadb.Garbage{
+			Kind: metadb.GarbageIntent, Queued: at, Pieces: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1, 2, 3}}},
+		}, metadb.MarshalGarbage, metadb.UnmarshalGarbage),
 	}
 }
 
@@ -153,6 +169,7 @@ func TestGolden(t *testing.T) {
 	for _, name := range []string{
 		"bucket", "usage", "object", "upload", "part", "manifest index", "manifest chunk",
 		"completed", "descriptor", "garbage", "identity", "topology",
+		"grown topology", "rebalance", "intent",
 	} {
 		b, err := codecs()[name].marshal(codecs()[name].value)
 		if err != nil {
