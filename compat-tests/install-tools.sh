@@ -47,6 +47,11 @@ install_javascript() {
 	echo "installing the AWS SDK for JavaScript"
 	mkdir -p "$js"
 	cp "$here/js/package.json" "$here/js/package-lock.json" "$js"
+	# Node trusts a list of its own; where the system's has more, as behind a company's proxy, npm needs that too.
+	system=/etc/ssl/certs/ca-certificates.crt
+	if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$system" ]; then
+		export NODE_EXTRA_CA_CERTS="$system"
+	fi
 	if ! npm ci --prefix "$js" --no-audit --no-fund --ignore-scripts >"$log" 2>&1; then
 		tail -20 "$log" >&2
 		echo "install-tools.sh: npm could not install what compat-tests/js/package-lock.json names" >&2
