@@ -53,6 +53,12 @@ type backoff struct {
 	until    time.Time
 }
 
+// failed is b after one more failure: a second from now, and twice as long with
+// every failure in a row.
+func (b backoff) failed(now time.Time) backoff {
+	return backoff{failures: b.failures + 1, until: now.Add(min(time.Second<<min(b.failures, 16), maxVolumeDelay))}
+}
+
 func newCollector(e *Engine) *collector {
 	return &collector{e: e, woken: make(chan struct{}, 1), down: make(map[meta.VolumeID]backoff), unreadable: make(map[string]bool)}
 }
@@ -319,12 +325,9 @@ func (c *collector) deleteOn(ctx context.Context, number meta.VolumeID, ids []vo
 	return blobs.Delete(ctx, ids)
 }
 
-// backOff leaves a volume alone for a second, and twice as long with every
-// failure in a row.
+// backOff leaves a volume alone for a while.
 func (c *collector) backOff(number meta.VolumeID, err error, now time.Time) time.Time {
-	b := c.down[number]
-	b.until = now.Add(min(time.Second<<min(b.failures, 16), maxVolumeDelay))
-	b.failures++
+	b := c.down[number].failed(now)
 	c.down[number] = b
 	c.count(GarbageStats{Failures: 1, LastError: fmt.Sprintf("volume %d: %v", number, err)})
 	c.e.log.Warn("garbage on a volume can not be removed for now", "volume", number, "retry", b.until, "error", err)

@@ -68,11 +68,16 @@ func (l *layout) place(hash uint64, copies int) ([]meta.VolumeID, error) {
 	if len(slots) < copies {
 		return nil, fmt.Errorf("%w: %d copies wanted, %d volumes can hold one", volume.ErrUnavailable, copies, len(slots))
 	}
+	return l.volumesOf(slots), nil
+}
+
+// volumesOf returns the volumes of slots, in their order.
+func (l *layout) volumesOf(slots []int) []meta.VolumeID {
 	volumes := make([]meta.VolumeID, len(slots))
 	for i, s := range slots {
 		volumes[i] = meta.VolumeID(l.slots.Slot(s).Volume)
 	}
-	return volumes, nil
+	return volumes
 }
 
 // layouts holds the layout in force and counts who writes by which. A write is

@@ -89,9 +89,6 @@ func (l *Location) add(part int, offset int64, extents []meta.Extent, where Plac
 // placement returns where a layout wants what has a hash. There may be fewer
 // places than copies.
 func (l *layout) placement(hash uint64) Placement {
-	p := Placement{Hash: hash, Slots: l.slots.Choose(hash, copies, nil)}
-	for _, s := range p.Slots {
-		p.Volumes = append(p.Volumes, meta.VolumeID(l.slots.Slot(s).Volume))
-	}
-	return p
+	slots := l.slots.Choose(hash, copies, nil)
+	return Placement{Hash: hash, Slots: slots, Volumes: l.volumesOf(slots)}
 }

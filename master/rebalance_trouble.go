@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/volume"
@@ -30,8 +29,7 @@ func ofTheBlob(err error) bool {
 	return false
 }
 
-// judge leaves the volumes that have failed alone for a second, and twice as long
-// with every failure in a row. Without it a volume that is down would be asked
+// judge leaves the volumes that have failed alone for a while. Without it a volume that is down would be asked
 // for every blob in turn, and leave a garbage entry each time.
 func (r *rebalancer) judge(moves []*move) {
 	failed, fine := make(map[meta.VolumeID]error), make(map[meta.VolumeID]bool)
@@ -51,9 +49,7 @@ func (r *rebalancer) judge(moves []*move) {
 		}
 	}
 	for number, err := range failed {
-		b := r.down[number]
-		b.until = r.e.now().Add(min(time.Second<<min(b.failures, 16), maxVolumeDelay))
-		b.failures++
+		b := r.down[number].failed(r.e.now())
 		r.down[number] = b
 		r.e.log.Warn("nothing can be moved from or to a volume for now", "volume", number, "retry", b.until, "error", err)
 	}

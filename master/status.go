@@ -39,13 +39,13 @@ type RebalanceStatus struct {
 // do not: what could not be found out is zero, with the reason beside it.
 func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 	h := e.Health(ctx)
-	t := e.layouts.now().topology
+	l := e.layouts.now()
 	st := ClusterStatus{
-		Cluster: t.Cluster, Ready: h.Ready, Metadata: h.Metadata,
+		Cluster: l.topology.Cluster, Ready: h.Ready, Metadata: h.Metadata,
 		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
 	}
 	for _, v := range h.Volumes {
-		st.Volumes = append(st.Volumes, volumeStatus(t, v))
+		st.Volumes = append(st.Volumes, volumeStatus(l, v))
 	}
 	var err error
 	if st.Rebalance, err = e.RebalanceStatus(ctx); err != nil && st.Metadata == "" {
@@ -55,14 +55,10 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 }
 
 // volumeStatus joins what a volume says with what the topology does.
-func volumeStatus(t metadb.Topology, h VolumeHealth) VolumeStatus {
-	st := VolumeStatus{VolumeHealth: h}
-	for _, v := range t.Volumes {
-		if v.Number == h.Number {
-			st.State, st.Zone = v.State, v.Zone
-		}
-	}
-	for _, s := range t.Slots {
+func volumeStatus(l *layout, h VolumeHealth) VolumeStatus {
+	v, _ := l.volume(h.Number)
+	st := VolumeStatus{VolumeHealth: h, State: v.State, Zone: v.Zone}
+	for _, s := range l.topology.Slots {
 		if s.Volume == h.Number && s.State != uint8(placement.Dead) {
 			st.Slots++
 		}

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"tdkvs/master/meta"
@@ -186,18 +187,30 @@ func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
 // setVolumeState changes a volume and those of its slots that are in a state.
 func (e *Engine) setVolumeState(ctx context.Context, number meta.VolumeID, to metadb.VolumeState, from, slots placement.State) error {
 	return e.changeTopology(ctx, func(t *metadb.Topology) error {
-		for i := range t.Volumes {
-			if t.Volumes[i].Number == number {
-				t.Volumes[i].State = to
-			}
-		}
-		for i := range t.Slots {
-			if t.Slots[i].Volume == number && t.Slots[i].State == uint8(from) {
-				t.Slots[i].State = uint8(slots)
-			}
-		}
+		mark(t, number, to, from, slots)
 		return nil
 	}, nil)
+}
+
+// mark changes a volume and those of its slots that are in a state.
+func mark(t *metadb.Topology, number meta.VolumeID, to metadb.VolumeState, from, slots placement.State) {
+	for i := range t.Volumes {
+		if t.Volumes[i].Number == number {
+			t.Volumes[i].State = to
+		}
+	}
+	for i := range t.Slots {
+		if t.Slots[i].Volume == number && t.Slots[i].State == uint8(from) {
+			t.Slots[i].State = uint8(slots)
+		}
+	}
+}
+
+// changeable returns the topology of a layout, to be changed.
+func (l *layout) changeable() metadb.Topology {
+	t := l.topology
+	t.Volumes, t.Slots = slices.Clone(t.Volumes), slices.Clone(t.Slots)
+	return t
 }
 
 // changeTopology records a change of the slots and puts it in force: the epoch
@@ -207,17 +220,13 @@ func (e *Engine) changeTopology(ctx context.Context, change func(*metadb.Topolog
 	bindNew func(metadb.Topology, map[meta.VolumeID]*boundVolume),
 ) error {
 	old := e.layouts.now()
-	t := old.topology
-	t.Volumes, t.Slots = slices.Clone(t.Volumes), slices.Clone(t.Slots)
+	t := old.changeable()
 	if err := change(&t); err != nil {
 		return err
 	}
 	t.Version++
 	t.Epoch++
-	bound := make(map[meta.VolumeID]*boundVolume, len(t.Volumes))
-	for number, v := range old.volumes {
-		bound[number] = v
-	}
+	bound := maps.Clone(old.volumes)
 	if bindNew != nil {
 		bindNew(t, bound)
 	}
@@ -316,18 +325,8 @@ func (e *Engine) emptyVolume(ctx context.Context, number meta.VolumeID) error {
 // that joins takes them. No key moves, so the epoch stays.
 func (e *Engine) forget(ctx context.Context, number meta.VolumeID) error {
 	old := e.layouts.now()
-	t := old.topology
-	t.Volumes, t.Slots = slices.Clone(t.Volumes), slices.Clone(t.Slots)
-	for i := range t.Volumes {
-		if t.Volumes[i].Number == number {
-			t.Volumes[i].State = metadb.VolumeRemoved
-		}
-	}
-	for i := range t.Slots {
-		if t.Slots[i].Volume == number {
-			t.Slots[i].State = uint8(placement.Dead)
-		}
-	}
+	t := old.changeable()
+	mark(&t, number, metadb.VolumeRemoved, placement.Draining, placement.Dead)
 	t.Version++
 	l, err := newLayout(t, old.volumes)
 	if err != nil {

@@ -46,7 +46,7 @@ func (h *handler) putBucketVersioning(ctx context.Context, r *Request) (*Respons
 // one that is not there.
 func (h *handler) readVersioning(r *Request) (meta.Versioning, error) {
 	var status, mfaDelete string
-	empty, err := h.readXML(r, digestOptional, versioningRoot, func(x *reader) error {
+	err := h.readDocument(r, digestOptional, versioningRoot, func(x *reader) error {
 		return x.children(func(name string) error {
 			switch name {
 			case "Status":
@@ -57,11 +57,8 @@ func (h *handler) readVersioning(r *Request) (meta.Versioning, error) {
 			return unexpected(name)
 		})
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case empty:
-		return "", s3err.Of(s3err.MissingRequestBodyError)
 	}
 	if err := checkMFADelete(r, mfaDelete); err != nil {
 		return "", err
