@@ -1,0 +1,315 @@
+package erasure
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/iotest"
+)
+
+func coder(t testing.TB, data, parity int) *Coder {
+	t.Helper()
+	c, err := NewCoder(Scheme{data, parity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func bodyOf(n int64, seed uint64) []byte {
+	b := make([]byte, n)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+// encode returns the shards of a body.
+func encode(t testing.TB, c *Coder, body []byte) [][]byte {
+	t.Helper()
+	shards := make([][]byte, c.Shards())
+	size, err := c.Encode(iotest.HalfReader(bytes.NewReader(body)), func(units [][]byte) error {
+		for i, u := range units {
+			shards[i] = append(shards[i], u...)
+		}
+		return nil
+	})
+	if err != nil || size != int64(len(body)) {
+		t.Fatalf("encoded %d of %d bytes: %v", size, len(body), err)
+	}
+	return shards
+}
+
+// store opens shards and counts what is read of each.
+type store struct {
+	shards [][]byte
+	gone   map[int]bool
+	failAt map[int]int64 // the offset at which reading a shard fails
+	opened map[int]int
+	read   int64
+	open   int
+}
+
+var errGone = errors.New("gone")
+
+type counted struct {
+	io.Reader
+	s *store
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.s.read += int64(n)
+	return n, err
+}
+
+func (c *counted) Close() error { c.s.open--; return nil }
+
+func (s *store) Open(i int, offset, length int64) (io.ReadCloser, error) {
+	if s.gone[i] {
+		return nil, errGone
+	}
+	if s.opened == nil {
+		s.opened = map[int]int{}
+	}
+	s.opened[i]++
+	s.open++
+	var r io.Reader = bytes.NewReader(s.shards[i][offset : offset+length])
+	if at, ok := s.failAt[i]; ok {
+		r = io.MultiReader(io.LimitReader(r, max(0, at-offset)), iotest.ErrReader(errGone))
+	}
+	return &counted{r, s}, nil
+}
+
+func sizes(c *Coder) []int64 {
+	s := c.stripe()
+	return []int64{0, 1, 2, int64(c.Data), int64(c.Data) + 1, Unit - 1, Unit, Unit + 1, s - 1, s, s + 1, 2 * s, 3*s + 12345}
+}
+
+func TestShardSize(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []Scheme{{1, 1}, {2, 1}, {4, 2}, {8, 3}} {
+		c := coder(t, scheme.Data, scheme.Parity)
+		for _, size := range sizes(c) {
+			var total int64
+			for i, shard := range encode(t, c, bodyOf(size, 1)) {
+				if int64(len(shard)) != c.ShardSize(size) {
+					t.Errorf("%s, %d bytes: shard %d has %d bytes, want %d", scheme, size, i, len(shard), c.ShardSize(size))
+				}
+				total += int64(len(shard))
+			}
+			if least := (size*int64(scheme.Shards()) + int64(scheme.Data) - 1) / int64(scheme.Data); total-least > int64(scheme.Shards()) {
+				t.Errorf("%s, %d bytes: %d bytes stored, %d would do", scheme, size, total, least)
+			}
+		}
+	}
+}
+
+// TestAnyKShards: every choice of lost shards within the parity reads back whole,
+// and one more does not.
+func TestAnyKShards(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 4, 2)
+	for _, size := range sizes(c) {
+		body := bodyOf(size, uint64(size))
+		shards := encode(t, c, body)
+		for mask := range 1 << c.Shards() {
+			s := &store{shards: shards, gone: map[int]bool{}}
+			for i := range c.Shards() {
+				s.gone[i] = mask>>i&1 == 1
+			}
+			lost := 0
+			for _, gone := range s.gone {
+				if gone {
+					lost++
+				}
+			}
+			r := c.NewReader(size, 0, size, s.Open)
+			got, err := io.ReadAll(r)
+			if closing := r.Close(); closing != nil || s.open != 0 {
+				t.Fatalf("close: %v, %d open", closing, s.open)
+			}
+			switch {
+			case size == 0 && err == nil && len(got) == 0:
+			case lost <= c.Parity && (err != nil || !bytes.Equal(got, body)):
+				t.Fatalf("%d bytes, lost %b: %v, equal %v", size, mask, err, bytes.Equal(got, body))
+			case lost > c.Parity && err == nil && mask&15 != 0 && size >= c.stripe():
+				t.Fatalf("%d bytes, lost %b: read all the same", size, mask)
+			case lost > c.Parity && err != nil && (!errors.Is(err, ErrTooFewShards) || !errors.Is(err, errGone)):
+				t.Fatalf("%d bytes, lost %b: %v", size, mask, err)
+			}
+		}
+	}
+}
+
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(7, 7))
+	for _, scheme := range []Scheme{{1, 1}, {3, 2}, {4, 2}} {
+		c := coder(t, scheme.Data, scheme.Parity)
+		size := 3*c.stripe() + 777
+		body := bodyOf(size, 3)
+		shards := encode(t, c, body)
+		for i := range 400 {
+			offset := rng.Int64N(size + 1)
+			length := rng.Int64N(size - offset + 1)
+			if i%2 == 0 {
+				length = min(length, rng.Int64N(2*Unit))
+			}
+			s := &store{shards: shards, gone: map[int]bool{}, failAt: map[int]int64{}}
+			for range rng.IntN(c.Parity + 1) {
+				if victim := rng.IntN(c.Shards()); rng.IntN(2) == 0 {
+					s.gone[victim] = true
+				} else {
+					s.failAt[victim] = rng.Int64N(c.ShardSize(size))
+				}
+			}
+			r := c.NewReader(size, offset, length, s.Open)
+			var got bytes.Buffer
+			var err error
+			if i%3 == 0 {
+				_, err = r.WriteTo(&got)
+			} else {
+				_, err = io.Copy(&got, iotest.HalfReader(struct{ io.Reader }{r}))
+			}
+			if err != nil || !bytes.Equal(got.Bytes(), body[offset:offset+length]) {
+				t.Fatalf("%s: %d bytes from %d without %v, %v: %v, %d bytes", scheme, length, offset, s.gone, s.failAt, err, got.Len())
+			}
+			if err := r.Close(); err != nil || s.open != 0 {
+				t.Fatalf("close: %v, %d open", err, s.open)
+			}
+			for _, b := range r.Failures() {
+				if _, late := s.failAt[b]; !s.gone[b] && !late {
+					t.Fatalf("shard %d is reported and was whole", b)
+				}
+			}
+		}
+	}
+}
+
+// TestHealthyReadsAreCheap: a small range touches one shard and little of it, a
+// whole body none of the parity.
+func TestHealthyReadsAreCheap(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 4, 2)
+	size := 5 * c.stripe()
+	s := &store{shards: encode(t, c, bodyOf(size, 9))}
+	if _, err := io.Copy(io.Discard, c.NewReader(size, c.stripe()+Unit+10, 100, s.Open)); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.opened) != 1 || s.opened[1] != 1 || s.read != Unit {
+		t.Errorf("100 bytes opened %v and read %d bytes", s.opened, s.read)
+	}
+	*s = store{shards: s.shards}
+	if _, err := io.Copy(io.Discard, c.NewReader(size, 0, size, s.Open)); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.opened) != 4 || s.opened[0] != 1 || s.read != size {
+		t.Errorf("the whole opened %v and read %d of %d bytes", s.opened, s.read, size)
+	}
+}
+
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 4, 2)
+	for _, size := range sizes(c) {
+		shards := encode(t, c, bodyOf(size, 5))
+		for _, wanted := range [][]int{{0}, {5}, {1, 4}, {4, 5}, {3, 0}} {
+			s := &store{shards: shards}
+			got := make([][]byte, len(wanted))
+			err := c.Restore(size, wanted, s.Open, func(units [][]byte) error {
+				for j := range units {
+					got[j] = append(got[j], units[j]...)
+				}
+				return nil
+			})
+			if err != nil || s.open != 0 {
+				t.Fatalf("%d bytes, %v: %v, %d open", size, wanted, err, s.open)
+			}
+			for j, i := range wanted {
+				if !bytes.Equal(got[j], shards[i]) {
+					t.Fatalf("%d bytes: shard %d came out differently", size, i)
+				}
+				if s.opened[i] != 0 {
+					t.Fatalf("shard %d was read", i)
+				}
+			}
+		}
+	}
+	s := &store{shards: encode(t, c, bodyOf(1000, 5)), gone: map[int]bool{2: true}}
+	if err := c.Restore(1000, []int{0, 1}, s.Open, func([][]byte) error { return nil }); !errors.Is(err, ErrTooFewShards) || !errors.Is(err, errGone) {
+		t.Errorf("restored from three: %v", err)
+	}
+	if err := c.Restore(1000, []int{6}, s.Open, nil); !errors.Is(err, ErrScheme) {
+		t.Errorf("shard 6: %v", err)
+	}
+}
+
+func TestErrorsPass(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 2, 1)
+	broken := errors.New("broken")
+	if _, err := c.Encode(iotest.ErrReader(broken), nil); !errors.Is(err, broken) {
+		t.Errorf("of the body: %v", err)
+	}
+	if _, err := c.Encode(bytes.NewReader(make([]byte, 10)), func([][]byte) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("of put: %v", err)
+	}
+	short := &store{shards: encode(t, c, bodyOf(1000, 1))}
+	truncated := func(i int, offset, length int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(short.shards[i][offset : offset+length-1])), nil
+	}
+	if _, err := io.ReadAll(c.NewReader(1000, 0, 1000, truncated)); !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, ErrTooFewShards) {
+		t.Errorf("of short shards: %v", err)
+	}
+	for _, s := range []Scheme{{0, 1}, {1, 0}, {-1, 2}, {60, 5}, {1 << 40, 1 << 40}} {
+		if _, err := NewCoder(s); !errors.Is(err, ErrScheme) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
+// TestGolden keeps the layout: what was written must be readable for ever.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 3, 2)
+	shards := encode(t, c, []byte("twenty bytes of body"))
+	want := []string{"twenty ", "bytes o", "f body\x00"}
+	for i, w := range want {
+		if string(shards[i]) != w {
+			t.Errorf("data shard %d is %q", i, shards[i])
+		}
+	}
+	if got := fmt.Sprintf("%x %x", shards[3], shards[4]); got != goldenParity {
+		t.Errorf("parity is %s, want %s", got, goldenParity)
+	}
+}
+
+const goldenParity = "702e736463204f a8e8ff302c8ba2"
+
+func BenchmarkEncode(b *testing.B) {
+	c := coder(b, 4, 2)
+	body := bodyOf(8<<20, 1)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, err := c.Encode(bytes.NewReader(body), func([][]byte) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReadDegraded(b *testing.B) {
+	c := coder(b, 4, 2)
+	body := bodyOf(8<<20, 1)
+	s := &store{shards: encode(b, c, body), gone: map[int]bool{0: true, 2: true}}
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, err := io.Copy(io.Discard, c.NewReader(int64(len(body)), 0, int64(len(body)), s.Open)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
