@@ -69,6 +69,11 @@ type Config struct {
 	// MoveRate is how many bytes per second the rebalance moves where its limits
 	// do not say. Zero means DefaultMoveRate; below zero means no limit.
 	MoveRate int64
+	// Replicas is how many copies of each extent are kept where a bucket does not
+	// say; 0 leaves what is recorded, which is 1 in a new store.
+	Replicas int
+	// Classes are the storage classes that mean something to the store, by name.
+	Classes map[string]Class
 }
 
 // Engine is the store. All methods are safe for concurrent use. Its fields are
@@ -79,6 +84,7 @@ type Engine struct {
 	clock        func() time.Time
 	grace        time.Duration
 	completedTTL time.Duration
+	classes      map[string]Class
 	layouts      *layouts
 	pins         *pins
 	garbage      *collector
@@ -98,9 +104,12 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.DB == nil {
 		return nil, errors.New("master: no metadata store given")
 	}
+	if err := checkClasses(cfg.Classes); err != nil {
+		return nil, err
+	}
 	e := &Engine{
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
-		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL,
+		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,
 		pins: newPins(),
 	}
 	if e.log == nil {

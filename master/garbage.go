@@ -313,8 +313,8 @@ func (c *collector) deleteBlobs(ctx context.Context, p []meta.Piece, now time.Ti
 }
 
 func (c *collector) deleteOn(ctx context.Context, number meta.VolumeID, ids []volume.BlobID) error {
-	if v, ok := c.e.layouts.now().volume(number); ok && v.State == metadb.VolumeRemoved {
-		return nil // it was emptied before it left
+	if v, ok := c.e.layouts.now().volume(number); ok && !v.State.Member() {
+		return nil // it was emptied before it left, or is lost
 	}
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()

@@ -24,7 +24,7 @@ func newLayout(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) (*layout
 	l := &layout{topology: t, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes))}
 	for _, v := range t.Volumes {
 		zones[v.Number] = v.Zone
-		if v.State != metadb.VolumeRemoved {
+		if v.State.Member() {
 			l.volumes[v.Number] = bound[v.Number]
 		}
 	}
@@ -60,13 +60,14 @@ func (l *layout) draining() []meta.VolumeID {
 	return volumes
 }
 
-// place returns the volumes that should hold the pieces of an extent, best
-// first.
-func (l *layout) place(hash uint64, copies int) ([]meta.VolumeID, error) {
+// place returns the volumes that should hold the n pieces of an extent, best
+// first. Where there are fewer volumes, all of them; ErrUnavailable where there is
+// none.
+func (l *layout) place(hash uint64, n int) ([]meta.VolumeID, error) {
 	var room [8]int
-	slots := l.slots.Choose(hash, copies, room[:0])
-	if len(slots) < copies {
-		return nil, fmt.Errorf("%w: %d copies wanted, %d volumes can hold one", volume.ErrUnavailable, copies, len(slots))
+	slots := l.slots.Choose(hash, n, room[:0])
+	if len(slots) == 0 {
+		return nil, fmt.Errorf("%w: no volume takes data", volume.ErrUnavailable)
 	}
 	return l.volumesOf(slots), nil
 }

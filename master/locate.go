@@ -69,26 +69,30 @@ func (e *Engine) locate(ctx context.Context, bucket, key, versionID string) (Loc
 	if err != nil {
 		return Location{}, err
 	}
+	b, err := e.Bucket(ctx, bucket)
+	if err != nil {
+		return Location{}, err
+	}
 	now := e.layouts.now()
-	at := Location{Object: o, Placement: now.placement(placement.KeyHash(bucket, key))}
-	at.add(0, 0, o.Extents, at.Placement)
+	hash := placement.KeyHash(bucket, key)
+	at := Location{Object: o, Placement: now.placement(hash, e.copies(now, b, o.Headers.StorageClass))}
+	add := func(part int, offset int64, extents []meta.Extent, hash uint64) {
+		for _, x := range extents {
+			where := now.placement(hash, e.redundancyOf(now, b, o.Headers.StorageClass, x).pieces())
+			at.Extents = append(at.Extents, ExtentLocation{Part: part, Offset: offset, Extent: x, Placement: where})
+			offset += x.Size
+		}
+	}
+	add(0, 0, o.Extents, hash)
 	for _, p := range parts {
-		at.add(p.Number, p.Offset, p.Extents, now.placement(placement.PartHash(bucket, key, p.Number)))
+		add(p.Number, p.Offset, p.Extents, placement.PartHash(bucket, key, p.Number))
 	}
 	return at, nil
 }
 
-// add appends the extents of a part, which begins at an offset.
-func (l *Location) add(part int, offset int64, extents []meta.Extent, where Placement) {
-	for _, x := range extents {
-		l.Extents = append(l.Extents, ExtentLocation{Part: part, Offset: offset, Extent: x, Placement: where})
-		offset += x.Size
-	}
-}
-
-// placement returns where a layout wants what has a hash. There may be fewer
-// places than copies.
-func (l *layout) placement(hash uint64) Placement {
-	slots := l.slots.Choose(hash, copies, nil)
+// placement returns where a layout wants the n pieces of what has a hash. There
+// may be fewer places.
+func (l *layout) placement(hash uint64, n int) Placement {
+	slots := l.slots.Choose(hash, n, nil)
 	return Placement{Hash: hash, Slots: slots, Volumes: l.volumesOf(slots)}
 }

@@ -21,7 +21,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, bucket string, items []meta.
 	if err := checkBucket(bucket); err != nil {
 		return nil, fault(op, bucket, "", err)
 	}
-	if err := e.guard(ctx, bucket, "", meta.Precondition{}, meta.Lock{}); err != nil {
+	if _, err := e.guard(ctx, bucket, "", meta.Precondition{}, meta.Lock{}); err != nil {
 		return nil, fault(op, bucket, "", err)
 	}
 	results := make([]meta.DeleteResult, len(items))
@@ -123,7 +123,7 @@ func (x *edit) deleteCurrent(key string, was *metadb.ObjectRow) (meta.DeleteResu
 	marker := meta.Object{
 		Bucket: x.bucket.Name, Key: key, Owner: x.bucket.Owner, DeleteMarker: true, Modified: stamp(was, x.now),
 	}
-	if err := x.put(was, &marker); err != nil {
+	if _, err := x.put(was, &marker); err != nil {
 		return meta.DeleteResult{}, err
 	}
 	return meta.DeleteResult{VersionID: shownID(x.bucket, marker.VersionID), DeleteMarker: true}, nil

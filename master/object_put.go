@@ -35,28 +35,34 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 		Bucket: req.Bucket, Key: req.Key, Owner: req.Owner, Attributes: req.Attributes,
 		Modified: req.Modified.UTC().Truncate(time.Millisecond),
 	}
-	describe := func(size int64, digests meta.Digests) ([]byte, error) {
+	describe := func(s shape) ([]byte, error) {
 		o := obj
-		o.Size, o.Digests = size, digests
+		o.Size, o.Digests = s.size, s.digests
 		if o.Modified.IsZero() {
 			o.Modified = e.now()
 		}
-		return metadb.MarshalDescriptor(&metadb.Descriptor{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, Object: o})
+		return metadb.MarshalDescriptor(&metadb.Descriptor{
+			Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, Object: o, Code: s.code, Shard: s.shard,
+		})
 	}
-	if _, err := describe(0, meta.Digests{}); err != nil {
+	if _, err := describe(shape{}); err != nil {
 		return meta.Object{}, err
 	}
-	if err := e.guard(ctx, req.Bucket, req.Key, req.Precondition, req.Lock); err != nil {
-		return meta.Object{}, err
-	}
-	l, done := e.layouts.write()
+	l, done := e.layouts.write() // before the bucket is read: a change of its replicas comes with a new layout
 	defer done()
-	stored, err := e.store(ctx, l, placement.KeyHash(req.Bucket, req.Key), req.Size, payload, describe)
+	b, err := e.guard(ctx, req.Bucket, req.Key, req.Precondition, req.Lock)
+	if err != nil {
+		return meta.Object{}, err
+	}
+	stored, err := e.store(ctx, storing{
+		layout: l, hash: placement.KeyHash(req.Bucket, req.Key), size: req.Size,
+		keep: e.redundancyFor(l, b, req.Headers.StorageClass, req.Size), describe: describe,
+	}, payload)
 	if err != nil {
 		return meta.Object{}, err
 	}
 	obj.Size, obj.Digests, obj.Extents = stored.extent.Size, stored.digests, []meta.Extent{stored.extent}
-	obj, unknown, err := e.commitPut(ctx, obj, req.Precondition)
+	obj, unknown, err := e.commitPut(ctx, obj, req.Precondition, stored.unsettled)
 	if err != nil {
 		e.abandon(ctx, stored.extent.Pieces, unknown)
 		return meta.Object{}, err
@@ -64,8 +70,9 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 	return obj, nil
 }
 
-// commitPut makes obj the current version of its key.
-func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondition) (committed meta.Object, unknown bool, err error) {
+// commitPut makes obj the current version of its key. Where its pieces are not
+// all where they should be, they are queued for repair with it.
+func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondition, unsettled bool) (committed meta.Object, unknown bool, err error) {
 	unknown, err = e.edit(ctx, obj.Bucket, func(x *edit) error {
 		was, err := current(x.tx, obj.Bucket, obj.Key)
 		if err != nil {
@@ -81,7 +88,10 @@ func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondi
 		if committed.Lock, err = lockFor(x.bucket, obj.Lock, committed.Modified); err != nil {
 			return err
 		}
-		err = x.put(was, &committed)
+		seq, err := x.put(was, &committed)
+		if err == nil && unsettled {
+			err = queueRepair(x.tx, x.now, metadb.Repair{Bucket: obj.Bucket, Key: obj.Key, Seq: seq, Queued: x.now})
+		}
 		committed.VersionID = shownID(x.bucket, committed.VersionID)
 		return err
 	})
@@ -90,25 +100,39 @@ func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondi
 
 // stored is a body that is durable on its volumes and not yet part of anything.
 type stored struct {
-	extent  meta.Extent
-	digests meta.Digests
+	extent    meta.Extent
+	digests   meta.Digests
+	unsettled bool // not all pieces are there, or not where they should be: to be queued for repair
 }
 
-// copies is how many pieces an extent is stored as.
-const copies = 1
+// storing is a body to be stored as one extent.
+type storing struct {
+	layout *layout
+	hash   uint64 // that places it
+	keep   redundancy
+	size   int64 // bytes; -1: not known
+	// describe makes the descriptor of a blob, once the body has been read.
+	describe func(shape) ([]byte, error)
+}
 
-// store writes a body of size bytes (-1: not known) as one extent on the volumes
-// where l places hash. describe makes the descriptor once the body has been read.
-func (e *Engine) store(ctx context.Context, l *layout, hash uint64, size int64, payload meta.Payload,
-	describe func(int64, meta.Digests) ([]byte, error),
-) (stored, error) {
-	if size > meta.MaxPutSize {
+// shape is what is known of a body once it has been read, and which blob of it is
+// to be described.
+type shape struct {
+	size    int64
+	digests meta.Digests
+	code    meta.Code // of a shard; zero: the blob is a whole copy
+	shard   int
+}
+
+// store writes a body as one extent to the volumes that it belongs on.
+func (e *Engine) store(ctx context.Context, req storing, payload meta.Payload) (stored, error) {
+	if req.size > meta.MaxPutSize {
 		return stored{}, tooLarge()
 	}
 	if err := e.sealed(); err != nil {
 		return stored{}, err // its commit could only fail, and leave the blob
 	}
-	numbers, err := l.place(hash, copies)
+	numbers, err := req.layout.place(req.hash, req.keep.pieces())
 	if err != nil {
 		return stored{}, err
 	}
@@ -118,14 +142,14 @@ func (e *Engine) store(ctx context.Context, l *layout, hash uint64, size int64, 
 	}
 	e.foreground.Add(1)
 	defer e.foreground.Add(-1)
-	body := &body{payload: payload, size: size}
-	var s stored
+	body := &body{payload: payload, size: req.size}
+	s := stored{unsettled: req.keep.pieces() > 1}
 	var described atomic.Bool
 	id := newBlobID()
-	err = blobs.Put(ctx, id, size, body, func() ([]byte, error) {
+	err = blobs.Put(ctx, id, req.size, body, func() ([]byte, error) {
 		s.digests = payload.Digests()
 		s.extent.Size = body.read.Load()
-		d, err := describe(s.extent.Size, s.digests)
+		d, err := req.describe(shape{size: s.extent.Size, digests: s.digests})
 		described.Store(err == nil)
 		return d, err
 	})

@@ -67,10 +67,8 @@ func (p *pins) add(o *meta.Object, by int) {
 	if o.Manifest != "" {
 		count(p.manifests, o.Manifest, by)
 	}
-	for _, x := range o.Extents {
-		for _, piece := range x.Pieces {
-			count(p.blobs, piece.Blob, by)
-		}
+	for _, piece := range pieces(o.Extents) {
+		count(p.blobs, piece.Blob, by)
 	}
 }
 

@@ -30,7 +30,7 @@ type move struct {
 // plan compares where an extent lies with where the layout wants it; nil where
 // that is the same.
 func (e *Engine) plan(l *layout, at location, x meta.Extent) (*move, error) {
-	want, err := l.place(at.hash(), copies)
+	want, err := l.place(at.hash(), e.redundancyOf(l, at.holder, at.class, x).pieces())
 	if err != nil {
 		return nil, err
 	}
@@ -134,12 +134,13 @@ func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece
 	if err != nil {
 		return m.blame(to, err)
 	}
-	body, desc, err := r.openPiece(ctx, from, m.extent.Size)
+	size := pieceSize(m.extent)
+	body, desc, err := r.openPiece(ctx, from, size)
 	if err != nil {
 		return m.blame(from, err)
 	}
 	paced := &pacedReader{ctx: ctx, r: body, limiter: r.limiter}
-	err = dst.Put(ctx, volume.BlobID(to.Blob), m.extent.Size, paced, func() ([]byte, error) { return desc, nil })
+	err = dst.Put(ctx, volume.BlobID(to.Blob), size, paced, func() ([]byte, error) { return desc, nil })
 	closing := body.Close()
 	switch {
 	case paced.failed != nil:

@@ -62,6 +62,8 @@ type location struct {
 	upload      string // of a part
 	part        int    // number, but for objectRow
 	index       int    // among the extents of the object or part
+	class       string // storage class of the object
+	holder      meta.Bucket
 }
 
 // hash is the placement hash of what lies there.
@@ -89,7 +91,19 @@ type scanner struct {
 	visit func(at location, extents []meta.Extent, rowSize int)
 	full  func() bool          // asked before each visit: true ends the scan
 	skip  func(id string) bool // uploads that are left out; nil: none
+	last  meta.Bucket          // the bucket looked at last
 	finding
+}
+
+// bucket returns the record of a bucket; rows come in order of bucket.
+func (s *scanner) bucket(tx metadb.Tx, name string) (meta.Bucket, error) {
+	if s.last.Name == name {
+		return s.last, nil
+	}
+	b, err := record(tx, metadb.BucketKey(name), metadb.UnmarshalBucket)
+	b.Name = name
+	s.last = b
+	return b, err
 }
 
 // planner is a scan that plans what is to be moved.
@@ -208,16 +222,20 @@ func (s *scanner) look(tx metadb.Tx, key, value []byte) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if o.Manifest != "" {
-		return s.lookAtManifest(tx, o)
+	holder, err := s.bucket(tx, bucket)
+	if err != nil {
+		return true, err
 	}
-	at := location{kind: objectRow, row: key, bucket: bucket, key: name}
+	if o.Manifest != "" {
+		return s.lookAtManifest(tx, o, holder)
+	}
+	at := location{kind: objectRow, row: key, bucket: bucket, key: name, class: o.Headers.StorageClass, holder: holder}
 	s.visit(at, o.Extents, len(value))
 	return true, nil
 }
 
 // lookAtManifest looks at the parts of an assembled object, chunk by chunk.
-func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow) (done bool, err error) {
+func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow, holder meta.Bucket) (done bool, err error) {
 	index, err := manifestIndex(tx, o.UploadID, o.Manifest)
 	if err != nil {
 		return true, err
@@ -236,7 +254,10 @@ func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow) (done bool, 
 			if s.full() {
 				return false, nil
 			}
-			at := location{kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, upload: o.UploadID, part: p.Number}
+			at := location{
+				kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, upload: o.UploadID, part: p.Number,
+				class: o.Headers.StorageClass, holder: holder,
+			}
 			s.seePart(at, p.Extents, meta.MaxRecordPayload)
 		}
 	}
@@ -258,6 +279,14 @@ func (s *scanner) lookAtUpload(tx metadb.Tx, key []byte) (done bool, err error) 
 	if s.skip != nil && s.skip(id) {
 		return true, nil
 	}
+	up, err := record(tx, key, metadb.UnmarshalUpload)
+	if err != nil {
+		return true, err
+	}
+	holder, err := s.bucket(tx, bucket)
+	if err != nil {
+		return true, err
+	}
 	r := metadb.PartRange(id, int(s.next.sub))
 	done = true
 	err = tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
@@ -269,7 +298,10 @@ func (s *scanner) lookAtUpload(tx metadb.Tx, key []byte) (done bool, err error) 
 		if err != nil {
 			return false, err
 		}
-		at := location{kind: partRow, row: slices.Clone(k), bucket: bucket, key: name, upload: id, part: p.Number}
+		at := location{
+			kind: partRow, row: slices.Clone(k), bucket: bucket, key: name, upload: id, part: p.Number,
+			class: up.Headers.StorageClass, holder: holder,
+		}
 		s.seePart(at, p.Extents, len(row))
 		return true, nil
 	})

@@ -144,10 +144,23 @@ func queueKey(tx metadb.Tx, due time.Time, g metadb.Garbage) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	key := metadb.GarbageKey(due, random8())
+	return key, tx.Set(key, row)
+}
+
+// queueRepair adds one entry to the repair queue.
+func queueRepair(tx metadb.Tx, due time.Time, r metadb.Repair) error {
+	row, err := metadb.MarshalRepair(&r)
+	if err != nil {
+		return err
+	}
+	return tx.Set(metadb.RepairKey(due, random8()), row)
+}
+
+func random8() [8]byte {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its contract
-	key := metadb.GarbageKey(due, random)
-	return key, tx.Set(key, row)
+	return random
 }
 
 // retireBlobs queues pieces that readers may be at, if there are any.
@@ -158,10 +171,15 @@ func (e *Engine) retireBlobs(tx metadb.Tx, p []meta.Piece, now time.Time) error 
 	return queue(tx, now.Add(e.grace), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
 }
 
+// pieces returns the pieces of extents, but for missing ones.
 func pieces(extents []meta.Extent) []meta.Piece {
 	var all []meta.Piece
 	for _, x := range extents {
-		all = append(all, x.Pieces...)
+		for _, p := range x.Pieces {
+			if !p.Missing() {
+				all = append(all, p)
+			}
+		}
 	}
 	return all
 }
@@ -177,9 +195,9 @@ func stamp(was *metadb.ObjectRow, now time.Time) time.Time {
 
 // guard checks, before a body is read, what its commit will check again: a
 // request that is bound to fail should fail early.
-func (e *Engine) guard(ctx context.Context, bucket, key string, p meta.Precondition, l meta.Lock) error {
-	return e.view(ctx, func(tx metadb.Tx) error {
-		b, err := getBucket(tx, bucket)
+func (e *Engine) guard(ctx context.Context, bucket, key string, p meta.Precondition, l meta.Lock) (b meta.Bucket, err error) {
+	err = e.view(ctx, func(tx metadb.Tx) error {
+		b, err = getBucket(tx, bucket)
 		if err != nil {
 			return err
 		}
@@ -195,4 +213,5 @@ func (e *Engine) guard(ctx context.Context, bucket, key string, p meta.Precondit
 		}
 		return p.Check(live(cur))
 	})
+	return b, err
 }

@@ -159,7 +159,7 @@ func replace[T any](at, by *T) {
 // One that has left is found by number and UUID only.
 func (e *Engine) FindVolume(name string) (meta.VolumeID, bool) {
 	for _, v := range e.layouts.now().topology.Volumes {
-		here := v.State != metadb.VolumeRemoved && v.Name == name
+		here := v.State.Member() && v.Name == name
 		if name == fmt.Sprint(v.Number) || name == v.UUID || here {
 			return v.Number, true
 		}

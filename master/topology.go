@@ -203,7 +203,7 @@ func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[
 func bind(t metadb.Topology, probes map[meta.VolumeID]probe) map[meta.VolumeID]*boundVolume {
 	bound := make(map[meta.VolumeID]*boundVolume, len(t.Volumes))
 	for _, v := range t.Volumes {
-		if v.State != metadb.VolumeRemoved {
+		if v.State.Member() {
 			bound[v.Number] = bindVolume(v, t.Cluster, probes[v.Number])
 		}
 	}

@@ -74,7 +74,7 @@ func (e *TopologyError) Error() string {
 	}
 	b.WriteString("Give every volume of the cluster, and as many new, empty ones as you like; a volume leaves only after it was deleted, which moves its data to the others. The volumes are:")
 	for _, v := range e.Expected {
-		if v.State != metadb.VolumeRemoved {
+		if v.State.Member() {
 			fmt.Fprintf(&b, "\n  %d. %s, last seen at %s", v.Number, v.UUID, v.Name)
 		}
 	}
@@ -132,7 +132,7 @@ type matcher struct {
 func expected(t metadb.Topology) []metadb.Volume {
 	var volumes []metadb.Volume
 	for _, v := range t.Volumes {
-		if v.State != metadb.VolumeRemoved {
+		if v.State.Member() {
 			volumes = append(volumes, v)
 		}
 	}

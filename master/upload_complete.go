@@ -42,7 +42,7 @@ func (e *Engine) completeUpload(ctx context.Context, req meta.CompleteRequest) (
 	if err != nil {
 		return meta.Object{}, err
 	}
-	if err := e.guard(ctx, up.Bucket, up.Key, req.Precondition, up.Lock); err != nil {
+	if _, err := e.guard(ctx, up.Bucket, up.Key, req.Precondition, up.Lock); err != nil {
 		return meta.Object{}, err
 	}
 	c := &completion{
@@ -207,7 +207,7 @@ func (c *completion) commit(x *edit) (meta.Object, error) {
 	if err := x.tx.Set(metadb.ManifestKey(o.UploadID, o.Manifest, 0), index); err != nil {
 		return o, err
 	}
-	if err := x.put(was, &o); err != nil {
+	if _, err := x.put(was, &o); err != nil {
 		return o, err
 	}
 	e := c.engine

@@ -82,19 +82,22 @@ func (e *Engine) CreateUpload(ctx context.Context, up meta.Upload) (meta.Upload,
 
 // Upload returns an upload in progress; KindNoSuchUpload when there is none.
 func (e *Engine) Upload(ctx context.Context, bucket, key, uploadID string) (meta.Upload, error) {
-	up, err := e.upload(ctx, bucket, key, uploadID)
+	_, up, err := e.upload(ctx, bucket, key, uploadID)
 	return up, fault("get upload", bucket, key, err)
 }
 
-func (e *Engine) upload(ctx context.Context, bucket, key, uploadID string) (up meta.Upload, err error) {
+func (e *Engine) upload(ctx context.Context, bucket, key, uploadID string) (b meta.Bucket, up meta.Upload, err error) {
 	if err := checkName(bucket, key); err != nil {
-		return up, err
+		return b, up, err
 	}
 	err = e.view(ctx, func(tx metadb.Tx) error {
-		up, err = getUpload(tx, bucket, key, uploadID)
+		if up, err = getUpload(tx, bucket, key, uploadID); err != nil {
+			return err
+		}
+		b, err = getBucket(tx, bucket)
 		return err
 	})
-	return up, err
+	return b, up, err
 }
 
 // UploadParts returns up to limit parts (0: all) with numbers above after, and
@@ -141,24 +144,33 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 	if number < 1 || number > meta.MaxParts {
 		return meta.Part{}, &meta.Error{Kind: meta.KindInvalidPart, Message: fmt.Sprintf("part numbers run from 1 to %d", meta.MaxParts)}
 	}
-	up, err := e.upload(ctx, bucket, key, uploadID)
+	l, done := e.layouts.write() // before the bucket is read: a change of its replicas comes with a new layout
+	defer done()
+	b, up, err := e.upload(ctx, bucket, key, uploadID)
 	if err != nil {
 		return meta.Part{}, err
 	}
-	describe := func(size int64, digests meta.Digests) ([]byte, error) {
+	describe := func(s shape) ([]byte, error) {
 		return metadb.MarshalDescriptor(&metadb.Descriptor{
-			Bucket: bucket, Key: key, UploadID: uploadID, PartNumber: number,
-			Object: meta.Object{Size: size, Modified: e.now(), Digests: digests, Attributes: up.Attributes, Owner: up.Owner},
+			Bucket: bucket, Key: key, UploadID: uploadID, PartNumber: number, Code: s.code, Shard: s.shard,
+			Object: meta.Object{Size: s.size, Modified: e.now(), Digests: s.digests, Attributes: up.Attributes, Owner: up.Owner},
 		})
 	}
-	l, done := e.layouts.write()
-	defer done()
-	stored, err := e.store(ctx, l, placement.PartHash(bucket, key, number), size, payload, describe)
+	stored, err := e.store(ctx, storing{
+		layout: l, hash: placement.PartHash(bucket, key, number), size: size,
+		keep: e.redundancyFor(l, b, up.Headers.StorageClass, size), describe: describe,
+	}, payload)
 	if err != nil {
 		return meta.Part{}, err
 	}
 	part := meta.Part{Number: number, Size: stored.extent.Size, Digests: stored.digests, Extents: []meta.Extent{stored.extent}}
-	unknown, err := e.update(ctx, func(tx metadb.Tx) error { return e.commitPart(tx, bucket, key, uploadID, &part) })
+	unknown, err := e.update(ctx, func(tx metadb.Tx) error {
+		if err := e.commitPart(tx, bucket, key, uploadID, &part); err != nil || !stored.unsettled {
+			return err
+		}
+		now := e.now()
+		return queueRepair(tx, now, metadb.Repair{Bucket: bucket, Key: key, UploadID: uploadID, Part: number, Queued: now})
+	})
 	if err != nil {
 		e.abandon(ctx, stored.extent.Pieces, unknown)
 		return meta.Part{}, err

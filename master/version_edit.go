@@ -7,8 +7,8 @@ import (
 
 // put makes next the current version of its key in the place of was (nil: there
 // is none), as the bucket's versioning has it, and gives it its version id as
-// records have it. Source: AWS "How S3 Versioning works".
-func (x *edit) put(was *metadb.ObjectRow, next *meta.Object) error {
+// records have it. seq is its place among the versions of the key. Source: AWS "How S3 Versioning works".
+func (x *edit) put(was *metadb.ObjectRow, next *meta.Object) (seq uint64, err error) {
 	row := metadb.ObjectRow{Object: *next}
 	if x.bucket.Versioning != meta.Unversioned {
 		row.Seq = x.seqAfter(was)
@@ -17,16 +17,16 @@ func (x *edit) put(was *metadb.ObjectRow, next *meta.Object) error {
 		row.VersionID = newID(row.Seq)
 		row.HasNull, row.NullSeq = nullBehind(was)
 	} else if err := x.dropNull(was); err != nil {
-		return err
+		return 0, err
 	}
 	if was != nil && (row.VersionID != "" || was.VersionID != "") {
 		if err := x.keep(*was); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	x.count(&row, isCurrent, 1)
 	next.VersionID = row.VersionID
-	return x.setCurrent(&row)
+	return row.Seq, x.setCurrent(&row)
 }
 
 // seqAfter is the Seq of a version that comes after was.

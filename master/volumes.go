@@ -109,7 +109,7 @@ func (e *Engine) Health(ctx context.Context) Health {
 	h := Health{Ready: true, Volumes: make([]VolumeHealth, 0, len(l.volumes))}
 	var wg sync.WaitGroup
 	for _, v := range l.topology.Volumes {
-		if v.State == metadb.VolumeRemoved {
+		if !v.State.Member() {
 			continue
 		}
 		h.Volumes = append(h.Volumes, VolumeHealth{})

@@ -12,6 +12,7 @@ const (
 	MinPartSize      = 5 << 20  // bytes, every part but the last
 	MaxUserMetadata  = 2 << 10  // bytes, names and values together
 	MaxRecordPayload = 60 << 10 // bytes, the encoded metadata of one record
+	MaxReplicas      = 8        // copies of an extent
 )
 
 // Versioning is whether a bucket keeps the versions that writes replace. Once
@@ -81,6 +82,7 @@ type Bucket struct {
 	Region     string
 	Versioning Versioning
 	Lock       BucketLock
+	Replicas   int // copies of what is in it; 0: as many as the store keeps by default
 }
 
 // Usage counts what a bucket holds, exactly, as of the last commit.
@@ -100,16 +102,33 @@ type VolumeID uint32
 // never reused.
 type BlobID [16]byte
 
-// Piece is one stored copy (or, later, one erasure-coded shard) of an extent.
+// Piece is one stored copy, or one erasure-coded shard, of an extent.
 type Piece struct {
-	Volume VolumeID
+	Volume VolumeID // 0: the shard is missing
 	Blob   BlobID
 }
 
-// Extent is a run of an object's bytes: a whole body or one part.
+// Missing reports that the piece is the empty place of a shard.
+func (p Piece) Missing() bool { return p.Volume == 0 }
+
+// Code is an erasure code: Data shards that hold the bytes and Parity more, any
+// Data of which give all of them back. The zero value is none.
+type Code struct {
+	Data   int
+	Parity int
+}
+
+// Shards is the number of shards.
+func (c Code) Shards() int { return c.Data + c.Parity }
+
+// Extent is a run of an object's bytes: a whole body or one part. Without a Code
+// each piece is a whole copy. With one, Pieces[i] is shard i, and there are
+// Code.Shards() of them, missing ones included. It keeps its code for ever: what
+// repair and rebalance change is where pieces lie, and how many copies there are.
 type Extent struct {
 	Size   int64
-	Pieces []Piece // one: a single copy; R: replicas
+	Pieces []Piece
+	Code   Code
 }
 
 // Checksum is an additional checksum as S3 defines it ("Checking object

@@ -14,6 +14,7 @@ import (
 //	  bytes region     = 3;
 //	  bytes versioning = 4;  // empty, "Enabled" or "Suspended"
 //	  BucketLock lock  = 5;
+//	  uint32 replicas  = 6;  // 0: the store's default
 //	}
 //	message BucketLock { bool enabled = 1; bytes mode = 2; uint32 days = 3; uint32 years = 4; }
 //	message Usage {
@@ -39,6 +40,7 @@ func MarshalBucket(b meta.Bucket) ([]byte, error) {
 			sub.int(4, int64(b.Lock.Years))
 		})
 	}
+	e.int(6, int64(b.Replicas))
 	return e.record("bucket")
 }
 
@@ -58,6 +60,8 @@ func UnmarshalBucket(b []byte) (meta.Bucket, error) {
 			r.Versioning = meta.Versioning(d.str())
 		case 5:
 			r.Lock = d.bucketLock()
+		case 6:
+			r.Replicas = int(d.uintMax(meta.MaxReplicas))
 		}
 	}
 	return r, d.err

@@ -18,6 +18,8 @@ import (
 //	  bytes  upload_id   = 4;  // parts only
 //	  uint32 part_number = 5;  // parts only
 //	  Object object      = 6;
+//	  Code   code        = 7;  // shards only: size is that of the whole extent
+//	  uint32 shard       = 8;  //   "
 //	}
 type Descriptor struct {
 	Bucket     string
@@ -26,6 +28,8 @@ type Descriptor struct {
 	UploadID   string
 	PartNumber int
 	Object     meta.Object
+	Code       meta.Code // of a shard; zero: the blob is a whole copy
+	Shard      int       // its number
 }
 
 // MarshalDescriptor encodes a descriptor; the object's extents are left out.
@@ -40,6 +44,8 @@ func MarshalDescriptor(x *Descriptor) ([]byte, error) {
 	e.str(4, x.UploadID)
 	e.int(5, int64(x.PartNumber))
 	e.message(6, func(sub *encoder) { sub.object(&o) })
+	e.code(7, x.Code)
+	e.int(8, int64(x.Shard))
 	return e.record("blob descriptor")
 }
 
@@ -64,6 +70,10 @@ func UnmarshalDescriptor(b []byte) (Descriptor, error) {
 			sub := d.message()
 			sub.object(&x.Object)
 			d.end(&sub)
+		case 7:
+			x.Code = d.code()
+		case 8:
+			x.Shard = int(d.uintMax(math.MaxUint8))
 		}
 	}
 	x.Object.Bucket, x.Object.Key = x.Bucket, x.Key

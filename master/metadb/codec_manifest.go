@@ -20,8 +20,24 @@ import (
 //	message Completed { bytes bucket = 1; bytes key = 2; Object object = 3; int64 completed_ms = 4; }
 
 // MaxChunkParts bounds the parts in one chunk of a manifest; a chunk also stays
-// within meta.MaxRecordPayload.
+// within meta.MaxRecordPayload, whatever number of copies its extents may come to
+// have.
 const MaxChunkParts = 1000
+
+// pieceLen is the most that a piece adds to a record, in bytes.
+const pieceLen = 28
+
+// growth is how much longer the record of a part can become, in bytes, when
+// copies are added to its extents.
+func growth(p *meta.Part) int {
+	n := 0
+	for _, x := range p.Extents {
+		if x.Code == (meta.Code{}) {
+			n += max(0, meta.MaxReplicas-len(x.Pieces)) * pieceLen
+		}
+	}
+	return n
+}
 
 // ChunkStart is where a manifest chunk begins.
 type ChunkStart struct {
@@ -112,10 +128,12 @@ func UnmarshalManifestIndex(b []byte) (ManifestIndex, error) {
 // KindMetadataTooLarge.
 func MarshalManifestChunk(parts []meta.Part) (row []byte, n int, err error) {
 	e := newRecord(160 * min(len(parts), MaxChunkParts))
+	grown := 0
 	for n < len(parts) && n < MaxChunkParts {
 		before := len(e.b)
 		e.message(1, func(sub *encoder) { sub.part(&parts[n]) })
-		if len(e.b) > meta.MaxRecordPayload && n > 0 {
+		grown += growth(&parts[n])
+		if len(e.b)+grown > meta.MaxRecordPayload && n > 0 {
 			e.b = e.b[:before]
 			break
 		}

@@ -50,8 +50,9 @@ type ObjectRow struct {
 //	  uint64 null_seq           = 27;  //   "
 //	}
 //	message Lock   { bytes mode = 1; int64 until_ms = 2; bytes legal_hold = 3; }
-//	message Extent { uint64 size = 1; repeated Piece pieces = 2; }
-//	message Piece  { uint32 volume = 1; bytes blob = 2; }  // blob: 16 bytes
+//	message Extent { uint64 size = 1; repeated Piece pieces = 2; Code code = 3; }
+//	message Piece  { uint32 volume = 1; bytes blob = 2; }  // blob: 16 bytes; both left out: a missing shard
+//	message Code   { uint32 data = 1; uint32 parity = 2; } // left out: each piece is a whole copy
 //	message map_entry { bytes name = 1; bytes value = 2; }
 
 // lastListingField is the last field that a listing needs.

@@ -86,6 +86,7 @@ func (e *encoder) extents(num protowire.Number, extents []meta.Extent) {
 		e.message(num, func(sub *encoder) {
 			sub.int(1, extents[i].Size)
 			sub.pieces(2, extents[i].Pieces)
+			sub.code(3, extents[i].Code)
 		})
 	}
 }
@@ -99,15 +100,46 @@ func (d *decoder) extent() meta.Extent {
 			x.Size = sub.size()
 		case 2:
 			x.Pieces = append(x.Pieces, sub.piece())
+		case 3:
+			x.Code = sub.code()
 		}
 	}
 	d.end(&sub)
 	return x
 }
 
+// code writes an erasure code as one field, left out where there is none.
+func (e *encoder) code(num protowire.Number, c meta.Code) {
+	if c == (meta.Code{}) {
+		return
+	}
+	e.message(num, func(sub *encoder) {
+		sub.int(1, int64(c.Data))
+		sub.int(2, int64(c.Parity))
+	})
+}
+
+func (d *decoder) code() meta.Code {
+	var c meta.Code
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			c.Data = int(sub.uintMax(math.MaxUint8))
+		case 2:
+			c.Parity = int(sub.uintMax(math.MaxUint8))
+		}
+	}
+	d.end(&sub)
+	return c
+}
+
 func (e *encoder) pieces(num protowire.Number, pieces []meta.Piece) {
 	for i := range pieces {
 		e.message(num, func(sub *encoder) {
+			if pieces[i].Missing() {
+				return
+			}
 			sub.uint(1, uint64(pieces[i].Volume))
 			sub.bytes(2, pieces[i].Blob[:])
 		})

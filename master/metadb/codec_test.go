@@ -126,6 +126,22 @@ func codecs() map[string]codec {
 		"intent": of(metadb.Garbage{
 			Kind: metadb.GarbageIntent, Queued: at, Pieces: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1, 2, 3}}},
 		}, metadb.MarshalGarbage, metadb.UnmarshalGarbage),
+		"replicated bucket": of(meta.Bucket{Created: at, Replicas: 3}, byValue(metadb.MarshalBucket), metadb.UnmarshalBucket),
+		"replicated topology": of(metadb.Topology{
+			Version: 1, Cluster: "c", Ready: true, Replicas: 3, ReplicasConfigured: 2,
+			Volumes: []metadb.Volume{{Number: 1, UUID: "u1", State: metadb.VolumeLost}},
+		}, metadb.MarshalTopology, metadb.UnmarshalTopology),
+		"coded object": of(metadb.ObjectRow{Object: meta.Object{Size: 9, Modified: at, Extents: []meta.Extent{{
+			Size: 9, Code: meta.Code{Data: 2, Parity: 1}, Pieces: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1}}, {}, {Volume: 5, Blob: meta.BlobID{2}}},
+		}}}}, metadb.MarshalObject, metadb.UnmarshalObject),
+		"shard descriptor": of(metadb.Descriptor{
+			Bucket: "b", Key: "k", Object: meta.Object{Bucket: "b", Key: "k", Size: 9, Modified: at}, Code: meta.Code{Data: 4, Parity: 2}, Shard: 5,
+		}, metadb.MarshalDescriptor, metadb.UnmarshalDescriptor),
+		"repair": of(metadb.Repair{
+			Bucket: "b", Key: "k", Seq: 1 << 60, UploadID: "u", Part: 10000, Suspects: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1}}},
+			Queued: at, Attempts: 2,
+		}, metadb.MarshalRepair, metadb.UnmarshalRepair),
+		"damage": of(metadb.Damage{Found: at, Cause: "gone", VersionID: "null", Size: 5}, metadb.MarshalDamage, metadb.UnmarshalDamage),
 	}
 }
 
@@ -170,6 +186,7 @@ func TestGolden(t *testing.T) {
 		"bucket", "usage", "object", "upload", "part", "manifest index", "manifest chunk",
 		"completed", "descriptor", "garbage", "identity", "topology",
 		"grown topology", "rebalance", "intent",
+		"replicated bucket", "replicated topology", "coded object", "shard descriptor", "repair", "damage",
 	} {
 		b, err := codecs()[name].marshal(codecs()[name].value)
 		if err != nil {

@@ -30,6 +30,8 @@ type Identity struct {
 //	  uint32 next_volume = 6;  // the number the next new volume gets
 //	  repeated Volume volumes = 7;
 //	  repeated Slot   slots   = 8;
+//	  uint32 replicas    = 9;  // copies of each extent, where a bucket does not say; 0: 1
+//	  uint32 replicas_configured = 10;  // what the configuration said when it was last applied
 //	}
 //	message Volume { uint32 number = 1; bytes uuid = 2; bytes name = 3; uint32 state = 4; bytes zone = 5; }
 //	message Slot   { uint32 volume = 1; uint32 state = 2; }
@@ -42,6 +44,11 @@ type Topology struct {
 	NextVolume meta.VolumeID
 	Volumes    []Volume
 	Slots      []Slot
+	// Replicas is how many copies are kept of what lies in a bucket that does not
+	// say. ReplicasConfigured is what the configuration said when it was last
+	// applied: a change made while the store runs holds until the file changes.
+	Replicas           int
+	ReplicasConfigured int
 }
 
 // VolumeState says what part a volume has in the cluster. The numbers are on
@@ -54,7 +61,11 @@ const (
 	VolumeActive   VolumeState = 0 // its slots receive keys
 	VolumeDraining VolumeState = 1 // what it holds is moving elsewhere
 	VolumeRemoved  VolumeState = 2 // it holds nothing any more, and no slot
+	VolumeLost     VolumeState = 3 // what it held is gone, and is made anew from elsewhere; it has no slot
 )
+
+// Member reports that the volume is part of the cluster: it may hold pieces.
+func (s VolumeState) Member() bool { return s == VolumeActive || s == VolumeDraining }
 
 // String returns the state in a word.
 func (s VolumeState) String() string {
@@ -65,6 +76,8 @@ func (s VolumeState) String() string {
 		return "draining"
 	case VolumeRemoved:
 		return "removed"
+	case VolumeLost:
+		return "lost"
 	}
 	return "unknown"
 }
@@ -134,6 +147,8 @@ func MarshalTopology(t *Topology) ([]byte, error) {
 			sub.uint(2, uint64(s.State))
 		})
 	}
+	e.int(9, int64(t.Replicas))
+	e.int(10, int64(t.ReplicasConfigured))
 	return e.record("topology")
 }
 
@@ -159,6 +174,10 @@ func UnmarshalTopology(b []byte) (Topology, error) {
 			t.Volumes = append(t.Volumes, d.volume())
 		case 8:
 			t.Slots = append(t.Slots, d.slot())
+		case 9:
+			t.Replicas = int(d.uintMax(meta.MaxReplicas))
+		case 10:
+			t.ReplicasConfigured = int(d.uintMax(meta.MaxReplicas))
 		}
 	}
 	return t, d.err

@@ -19,6 +19,8 @@ import (
 //	m <upload> 00 <manifest> 00 chunk:u32          ManifestIndex (chunk 0), ManifestChunk
 //	d <upload>                                     Completed
 //	g due:u64 random:8                             Garbage
+//	q due:u64 random:8                             Repair
+//	x <bucket> 00 esc(<key>) 00 01 seq:u64 part:u16  Damage
 //	n <bucket>                                     meta.Usage
 //	c <bucket> 00 <kind>                           a bucket's configuration document
 //	t                                              Topology
@@ -40,6 +42,8 @@ const (
 	tagTopology  = 't'
 	tagIdentity  = 'i'
 	tagRebalance = 'r'
+	tagRepair    = 'q'
+	tagDamage    = 'x'
 )
 
 const (
@@ -211,15 +215,18 @@ func ParseCompletedKey(k []byte) (uploadID string, ok bool) { return untagged(ta
 
 // GarbageKey returns the key of a garbage entry that is due at a time; random
 // keeps entries of one millisecond apart.
-func GarbageKey(due time.Time, random [8]byte) []byte {
-	b := binary.BigEndian.AppendUint64([]byte{tagGarbage}, dueMillis(due))
+func GarbageKey(due time.Time, random [8]byte) []byte { return queueKey(tagGarbage, due, random) }
+
+// GarbageDue covers the garbage entries due at or before a time.
+func GarbageDue(at time.Time) Range { return queueDue(tagGarbage, at) }
+
+func queueKey(tag byte, due time.Time, random [8]byte) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{tag}, dueMillis(due))
 	return append(b, random[:]...)
 }
 
-// GarbageDue covers the garbage entries due at or before a time.
-func GarbageDue(at time.Time) Range {
-	start := []byte{tagGarbage}
-	return Range{start, PrefixEnd(binary.BigEndian.AppendUint64([]byte{tagGarbage}, dueMillis(at)))}
+func queueDue(tag byte, at time.Time) Range {
+	return Range{[]byte{tag}, PrefixEnd(binary.BigEndian.AppendUint64([]byte{tag}, dueMillis(at)))}
 }
 
 // GarbageRange covers the whole garbage queue.
@@ -227,11 +234,52 @@ func GarbageRange() Range { return Under([]byte{tagGarbage}) }
 
 // ParseGarbageKey inverts GarbageKey.
 func ParseGarbageKey(k []byte) (due time.Time, random [8]byte, ok bool) {
-	if len(k) != 17 || k[0] != tagGarbage {
+	return parseQueueKey(tagGarbage, k)
+}
+
+func parseQueueKey(tag byte, k []byte) (due time.Time, random [8]byte, ok bool) {
+	if len(k) != 17 || k[0] != tag {
 		return time.Time{}, random, false
 	}
 	copy(random[:], k[9:])
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(k[1:9]))).UTC(), random, true
+}
+
+// RepairKey returns the key of a repair that is due at a time; random keeps those
+// of one millisecond apart.
+func RepairKey(due time.Time, random [8]byte) []byte { return queueKey(tagRepair, due, random) }
+
+// RepairDue covers the repairs due at or before a time.
+func RepairDue(at time.Time) Range { return queueDue(tagRepair, at) }
+
+// RepairRange covers the whole repair queue.
+func RepairRange() Range { return Under([]byte{tagRepair}) }
+
+// ParseRepairKey inverts RepairKey.
+func ParseRepairKey(k []byte) (due time.Time, random [8]byte, ok bool) {
+	return parseQueueKey(tagRepair, k)
+}
+
+// DamageKey returns the key of the record of damage to one extent: that of a
+// version, or of one of its parts (0: it was written in one piece).
+func DamageKey(bucket, key string, seq uint64, part int) []byte {
+	b := binary.BigEndian.AppendUint64(escapedKey(tagDamage, bucket, key), seq)
+	return binary.BigEndian.AppendUint16(b, uint16(part))
+}
+
+// DamageRange covers what is damaged of one key.
+func DamageRange(bucket, key string) Range { return Under(escapedKey(tagDamage, bucket, key)) }
+
+// AllDamage covers all damage.
+func AllDamage() Range { return Under([]byte{tagDamage}) }
+
+// ParseDamageKey inverts DamageKey.
+func ParseDamageKey(k []byte) (bucket, key string, seq uint64, part int, ok bool) {
+	bucket, key, rest, ok := cutEscaped(tagDamage, k)
+	if !ok || len(rest) != 10 {
+		return "", "", 0, 0, false
+	}
+	return bucket, key, binary.BigEndian.Uint64(rest), int(binary.BigEndian.Uint16(rest[8:])), true
 }
 
 // dueMillis clamps times before 1970 to it, so that keys stay in order.

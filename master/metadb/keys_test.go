@@ -105,6 +105,26 @@ var kinds = map[string]struct {
 			return []string{due.Format("2006-01-02T15:04:05.000"), string(random[:])}, ok
 		},
 	},
+	"repair": {
+		func(r *rand.Rand) row {
+			due, random := time.UnixMilli(r.Int64N(1<<47)).UTC(), [8]byte{byte(r.IntN(3)), byte(r.IntN(256))}
+			return row{metadb.RepairKey(due, random), []string{due.Format("2006-01-02T15:04:05.000"), string(random[:])}}
+		},
+		func(k []byte) ([]string, bool) {
+			due, random, ok := metadb.ParseRepairKey(k)
+			return []string{due.Format("2006-01-02T15:04:05.000"), string(random[:])}, ok
+		},
+	},
+	"damage": {
+		func(r *rand.Rand) row {
+			b, k, seq, part := name(r, true), name(r, false), r.Uint64(), r.IntN(10001)
+			return row{metadb.DamageKey(b, k, seq, part), []string{b, k, fmt.Sprintf("%016x", seq), fmt.Sprintf("%05d", part)}}
+		},
+		func(k []byte) ([]string, bool) {
+			b, key, seq, part, ok := metadb.ParseDamageKey(k)
+			return []string{b, key, fmt.Sprintf("%016x", seq), fmt.Sprintf("%05d", part)}, ok
+		},
+	},
 	"usage": {
 		func(r *rand.Rand) row { b := name(r, true); return row{metadb.UsageKey(b), []string{b}} },
 		func(k []byte) ([]string, bool) { b, ok := metadb.ParseUsageKey(k); return []string{b}, ok },
@@ -186,6 +206,10 @@ func TestRanges(t *testing.T) {
 		due, at := time.UnixMilli(r.Int64N(4)), time.UnixMilli(r.Int64N(4))
 		check("garbage due", metadb.GarbageKey(due, [8]byte{0xFF}), metadb.GarbageDue(at), !due.After(at), due, at)
 		check("garbage", metadb.GarbageKey(due, [8]byte{0xFF}), metadb.GarbageRange(), true)
+		check("repair due", metadb.RepairKey(due, [8]byte{0xFF}), metadb.RepairDue(at), !due.After(at), due, at)
+		check("repair", metadb.RepairKey(due, [8]byte{0xFF}), metadb.RepairRange(), true)
+		check("damage of a key", metadb.DamageKey(b, k, 1, 2), metadb.DamageRange(b, k2), k == k2, k, k2)
+		check("damage", metadb.DamageKey(b, k, 1, 2), metadb.AllDamage(), true)
 		// What follows a key is above all its uploads and below the next key's.
 		check("seek past a key", metadb.UploadKey(b, k, id), metadb.Range{Start: metadb.UploadRange(b, k2).End}, k > k2, k, k2)
 	}
