@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 
 	"tdkvs/master/meta"
 	"tdkvs/s3api/policy"
@@ -34,8 +35,8 @@ func (h *handler) mayHavePermissions(ctx context.Context, req *Request) (bool, e
 	if req.Identity.Root || !req.anonymous() && h.cfg.Authorizer != nil {
 		return true, nil
 	}
-	p, err := h.bucketPolicy(ctx, req.Bucket)
-	return p != nil, err
+	p, err := h.policyFor(ctx, req, req.Bucket)
+	return p.Policy != nil, err
 }
 
 // authorize asks for one permission. Root may do everything, also what a bucket's
@@ -75,8 +76,8 @@ func (h *handler) decideByPolicy(ctx context.Context, req *Request, a Access) (p
 	if a.Bucket == "" || a.Operation == createBucketOp {
 		return policy.Silent, nil
 	}
-	p, err := h.bucketPolicy(ctx, a.Bucket)
-	if p == nil || err != nil {
+	p, err := h.policyFor(ctx, req, a.Bucket)
+	if p.Policy == nil || err != nil {
 		return policy.Silent, err
 	}
 	values := &conditionValues{ctx: ctx, h: h, req: req, access: a}
@@ -89,13 +90,59 @@ func (h *handler) decideByPolicy(ctx context.Context, req *Request, a Access) (p
 	if values.err != nil {
 		return policy.Denied, values.err
 	}
-	if decision == policy.Allowed && p.Public() {
-		restricted, err := h.publicAccessRestricted(ctx, a.Bucket)
+	if decision == policy.Allowed {
+		restricted, err := p.restricted()
 		if restricted || err != nil {
 			return policy.Denied, err
 		}
 	}
 	return decision, nil
+}
+
+// boundPolicy is a bucket's policy as one request sees it, however many keys it
+// asks about. Policy is nil where the bucket has none.
+type boundPolicy struct {
+	*policy.Policy
+	restricted func() (bool, error) // it is public, and the bucket gives nothing to strangers
+}
+
+// policyFor returns the policy of a bucket, read once for each request.
+func (h *handler) policyFor(ctx context.Context, req *Request, bucket string) (boundPolicy, error) {
+	if p, ok := req.policies[bucket]; ok {
+		return p, nil
+	}
+	p, err := h.bucketPolicy(ctx, bucket)
+	if err != nil {
+		return boundPolicy{}, err
+	}
+	bound := boundPolicy{p, sync.OnceValues(func() (bool, error) {
+		if !p.Public() {
+			return false, nil
+		}
+		return h.publicAccessRestricted(ctx, bucket)
+	})}
+	if req.policies == nil {
+		req.policies = make(map[string]boundPolicy, 1)
+	}
+	req.policies[bucket] = bound
+	return bound, nil
+}
+
+// readPermission is the permission to read a version; that of the current one
+// has none named. Source: AWS "Required permissions for Amazon S3 API operations".
+func readPermission(versionID string) string {
+	if versionID != "" {
+		return "s3:GetObjectVersion"
+	}
+	return "s3:GetObject"
+}
+
+// tagPermission is the permission to read the tags of a version.
+func tagPermission(versionID string) string {
+	if versionID != "" {
+		return "s3:GetObjectVersionTagging"
+	}
+	return "s3:GetObjectTagging"
 }
 
 // hideMissing answers that access is denied where a key is missing and the

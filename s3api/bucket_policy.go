@@ -119,14 +119,13 @@ func (h *handler) bucketPolicy(ctx context.Context, bucket string) (*policy.Poli
 func policyActions(rt *router) map[string]policy.Target {
 	actions := map[string]policy.Target{
 		"s3:BypassGovernanceRetention": policy.OnObject,
-		"s3:GetObjectVersion":          policy.OnObject,
 	}
 	targets := [scopes]policy.Target{scopeBucket: policy.OnBucket, scopeObject: policy.OnObject}
 	for s := range rt.scopes {
 		for _, routes := range rt.scopes[s].methods {
 			for _, r := range routes {
 				target := targets[s]
-				if r.op.perKey || r.op.name == "PostObject" {
+				if r.op.perKey || r.op.auth == authForm {
 					target = policy.OnObject
 				}
 				for _, action := range [...]string{r.op.permission, r.op.versionPermission} {

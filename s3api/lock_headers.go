@@ -125,7 +125,7 @@ func (h *handler) setPrivileged(ctx context.Context, r *Request, resp *Response,
 		permission string
 		show       func()
 	}{
-		{len(obj.Tags) > 0, tagPermission(r), func() { resp.set("x-amz-tagging-count", strconv.Itoa(len(obj.Tags))) }},
+		{len(obj.Tags) > 0, tagPermission(r.param("versionId")), func() { resp.set("x-amz-tagging-count", strconv.Itoa(len(obj.Tags))) }},
 		{lock.Retention != (meta.Retention{}), "s3:GetObjectRetention", func() {
 			resp.set(lockModeHeader, string(lock.Retention.Mode))
 			resp.set(lockUntilHeader, string(appendTime(nil, lock.Retention.Until)))
@@ -144,12 +144,4 @@ func (h *handler) setPrivileged(ctx context.Context, r *Request, resp *Response,
 		}
 	}
 	return nil
-}
-
-// tagPermission is the permission to read the tags that a request is about.
-func tagPermission(r *Request) string {
-	if r.param("versionId") != "" {
-		return "s3:GetObjectVersionTagging"
-	}
-	return "s3:GetObjectTagging"
 }

@@ -89,11 +89,8 @@ func (h *handler) getObjectAttributes(ctx context.Context, r *Request) (*Respons
 		return nil, err
 	}
 	// Source: AWS GetObjectAttributes, permissions.
-	read := "s3:GetObject"
-	if r.param("versionId") != "" {
-		read = "s3:GetObjectVersion"
-	}
-	if err := h.authorize(ctx, r, Access{Permission: read, Bucket: r.Bucket, Key: r.Key, VersionID: r.param("versionId")}); err != nil {
+	version := r.param("versionId")
+	if err := h.authorize(ctx, r, Access{Permission: readPermission(version), Bucket: r.Bucket, Key: r.Key, VersionID: version}); err != nil {
 		return nil, err
 	}
 	obj, err := h.object(ctx, r)

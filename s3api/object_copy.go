@@ -61,11 +61,7 @@ func (r *Request) copySource() (copySource, error) {
 // openSource authorises, opens and checks the source of a copy. Close must be
 // called on what it returns.
 func (h *handler) openSource(ctx context.Context, r *Request, src copySource) (ObjectReader, error) {
-	permission := "s3:GetObject"
-	if src.versionID != "" {
-		permission = "s3:GetObjectVersion"
-	}
-	err := h.authorize(ctx, r, Access{Permission: permission, Bucket: src.bucket, Key: src.key, VersionID: src.versionID})
+	err := h.authorize(ctx, r, Access{Permission: readPermission(src.versionID), Bucket: src.bucket, Key: src.key, VersionID: src.versionID})
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +163,7 @@ func (h *handler) authorizeTagCopy(ctx context.Context, r *Request, src copySour
 	if len(obj.Tags) == 0 {
 		return nil
 	}
-	read := Access{Permission: "s3:GetObjectTagging", Bucket: src.bucket, Key: src.key, VersionID: src.versionID}
-	if src.versionID != "" {
-		read.Permission = "s3:GetObjectVersionTagging"
-	}
+	read := Access{Permission: tagPermission(src.versionID), Bucket: src.bucket, Key: src.key, VersionID: src.versionID}
 	if err := h.authorize(ctx, r, read); err != nil {
 		return err
 	}

@@ -57,11 +57,7 @@ func (h *handler) authorizeCondition(ctx context.Context, r *Request, p meta.Pre
 	if p.IfMatch == "" || p.IfMatch == "*" {
 		return nil
 	}
-	permission := "s3:GetObject"
-	if version != "" {
-		permission = "s3:GetObjectVersion"
-	}
-	return h.authorize(ctx, r, Access{Permission: permission, Bucket: r.Bucket, Key: key, VersionID: version})
+	return h.authorize(ctx, r, Access{Permission: readPermission(version), Bucket: r.Bucket, Key: key, VersionID: version})
 }
 
 // goneAlready reports whether a delete failed for want of the key only, which is

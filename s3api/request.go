@@ -27,6 +27,8 @@ type Request struct {
 	id    string
 	host  string // for the Location of an object
 
+	policies map[string]boundPolicy // by bucket; those that were asked for
+
 	virtual bool // the host names the bucket
 }
 
