@@ -85,6 +85,7 @@ type Engine struct {
 	grace        time.Duration
 	completedTTL time.Duration
 	classes      map[string]Class
+	coders       *coders
 	layouts      *layouts
 	pins         *pins
 	garbage      *collector
@@ -110,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
 		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,
-		pins: newPins(),
+		pins: newPins(), coders: newCoders(),
 	}
 	if e.log == nil {
 		e.log = slog.Default()
