@@ -5,29 +5,45 @@ import (
 	"testing"
 )
 
+// BenchmarkChoose places one key after another: plain slots, one in ten dead, half dead, and slots in zones.
 func BenchmarkChoose(b *testing.B) {
-	half := slotsOf(1000)
-	for i := range half {
-		if i%2 == 1 {
-			half[i].State = Dead
+	kinds := []struct {
+		name  string
+		slots func(n int) []Slot
+	}{
+		{"plain", slotsOf},
+		{"a tenth dead", func(n int) []Slot { return everyDead(n, 10) }},
+		{"half dead", func(n int) []Slot { return everyDead(n, 2) }},
+		{"3 zones", func(n int) []Slot { return zoned(n, 3) }},
+		{"10 zones", func(n int) []Slot { return zoned(n, 10) }},
+	}
+	for _, kind := range kinds {
+		for _, n := range []int{10, 100, 1000} {
+			for _, r := range []int{1, 3, 6} {
+				b.Run(fmt.Sprintf("%s/n=%d/r=%d", kind.name, n, r), func(b *testing.B) { benchmarkChoose(b, kind.slots(n), r) })
+			}
 		}
 	}
-	for _, bc := range []struct {
-		name  string
-		slots []Slot
-		r     int
-	}{{"n=1000/r=1", slotsOf(1000), 1}, {"n=1000/r=3", slotsOf(1000), 3}, {"n=1000/r=14", slotsOf(1000), 14}, {"n=1000/half dead/r=3", half, 3}} {
-		b.Run(bc.name, func(b *testing.B) {
-			m := mapOf(b, bc.slots)
-			dst := make([]int, 0, bc.r)
-			key := uint64(1)
-			b.ReportAllocs()
-			for b.Loop() {
-				dst = m.Choose(key, bc.r, dst[:0])
-				key += golden
-			}
-		})
+}
+
+func benchmarkChoose(b *testing.B, slots []Slot, r int) {
+	m := mapOf(b, slots)
+	dst := make([]int, 0, r)
+	key := uint64(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = m.Choose(key, r, dst[:0])
+		key += golden
 	}
+}
+
+// everyDead has every k-th of n slots dead.
+func everyDead(n, k int) []Slot {
+	slots := slotsOf(n)
+	for i := k - 1; i < n; i += k {
+		slots[i].State = Dead
+	}
+	return slots
 }
 
 func BenchmarkKeyHash(b *testing.B) {

@@ -69,9 +69,7 @@ func (m *meter) show(st metadb.Rebalance) {
 	}
 	m.shown = now
 	if m.bar {
-		full := int(m.part(st) * barWidth)
-		bar := strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full)
-		_, _ = fmt.Fprintf(m.out, "\r[%s] %s\x1b[K", bar, m.line(st)) // whoever looks is gone when this fails
+		m.draw(m.part(st), m.line(st))
 		return
 	}
 	printLine(m.out, m.line(st))
@@ -81,8 +79,18 @@ func (m *meter) show(st metadb.Rebalance) {
 	m.lastError = st.LastError
 }
 
+// draw draws the bar over the one before.
+func (m *meter) draw(part float64, text string) {
+	full := int(part * barWidth)
+	bar := strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full)
+	_, _ = fmt.Fprintf(m.out, "\r[%s] %s\x1b[K", bar, text) // whoever looks is gone when this fails
+}
+
 // finish says what was done.
 func (m *meter) finish(st metadb.Rebalance) {
+	if m.bar {
+		m.draw(1, "100 %")
+	}
 	m.end()
 	printLine(m.out, fmt.Sprintf("moved %d blobs, %s, in %v", st.Moved, humanInt(st.MovedBytes), m.now().Sub(m.began).Round(time.Millisecond)))
 }

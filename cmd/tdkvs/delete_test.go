@@ -108,7 +108,7 @@ moved 100 blobs, 4.0 MiB, in 20s
 	bar.show(metadb.Rebalance{Moved: 1})
 	bar.finish(metadb.Rebalance{Moved: 2})
 	want = "moving what is on v: 2 blobs, 0 B\n" +
-		"\r[============            ] 50 %  scanned 0, moved 1 blobs, 0 B of about 0 B\x1b[K\nmoved 2 blobs, 0 B, in 1s\n"
+		"\r[============            ] 50 %  scanned 0, moved 1 blobs, 0 B of about 0 B\x1b[K\r[========================] 100 %\x1b[K\nmoved 2 blobs, 0 B, in 1s\n"
 	if out.String() != want {
 		t.Errorf("bar:\n%q\nwant:\n%q", out.String(), want)
 	}
