@@ -38,19 +38,22 @@ func (e *Engine) changeBucket(ctx context.Context, bucket string, change func(*m
 	if err := checkBucket(bucket); err != nil {
 		return err
 	}
-	_, err := e.update(ctx, func(tx metadb.Tx) error {
-		b, err := getBucket(tx, bucket)
-		if err != nil {
-			return err
-		}
-		if err := change(&b); err != nil {
-			return err
-		}
-		row, err := metadb.MarshalBucket(b)
-		if err != nil {
-			return err
-		}
-		return tx.Set(metadb.BucketKey(bucket), row)
-	})
+	_, err := e.update(ctx, func(tx metadb.Tx) error { return editBucket(tx, bucket, change) })
 	return err
+}
+
+// editBucket changes a bucket's record in a transaction.
+func editBucket(tx metadb.Tx, bucket string, change func(*meta.Bucket) error) error {
+	b, err := getBucket(tx, bucket)
+	if err != nil {
+		return err
+	}
+	if err := change(&b); err != nil {
+		return err
+	}
+	row, err := metadb.MarshalBucket(b)
+	if err != nil {
+		return err
+	}
+	return tx.Set(metadb.BucketKey(bucket), row)
 }

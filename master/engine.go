@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -142,6 +143,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 			return nil, err
 		}
 		e.log.InfoContext(ctx, "volume has been added", "volume", v.Number, "uuid", v.UUID, "at", v.Name)
+	}
+	if err := e.configureReplicas(ctx, cfg.Replicas); err != nil {
+		return nil, fmt.Errorf("configured replicas: %w", err)
 	}
 	return e, nil
 }

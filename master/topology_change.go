@@ -56,14 +56,16 @@ func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, err
 	}
 	p.identity.Cluster = cluster
 	var joined metadb.Volume
-	err := e.changeTopology(ctx, func(t *metadb.Topology) error {
-		joined = metadb.Volume{Number: t.NextVolume, UUID: p.identity.Volume, Name: v.Name, Zone: v.Zone}
-		t.NextVolume++
-		t.Volumes = append(t.Volumes, joined)
-		giveSlots(t, joined.Number, v.Weight)
-		return nil
-	}, func(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) {
-		bound[joined.Number] = bindVolume(joined, t.Cluster, p)
+	err := e.changeTopology(ctx, topologyChange{
+		apply: func(t *metadb.Topology) {
+			joined = metadb.Volume{Number: t.NextVolume, UUID: p.identity.Volume, Name: v.Name, Zone: v.Zone}
+			t.NextVolume++
+			t.Volumes = append(t.Volumes, joined)
+			giveSlots(t, joined.Number, v.Weight)
+		},
+		bind: func(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) {
+			bound[joined.Number] = bindVolume(joined, t.Cluster, p)
+		},
 	})
 	return joined, err
 }
@@ -148,6 +150,8 @@ func (e *Engine) member(number meta.VolumeID) (metadb.Volume, error) {
 		return v, refuseChange("there is no volume %d", number)
 	case v.State == metadb.VolumeRemoved:
 		return v, refuseChange("volume %d (%s) was deleted already", number, v.UUID)
+	case v.State == metadb.VolumeLost:
+		return v, refuseChange("volume %d (%s) is lost", number, v.UUID)
 	}
 	return v, nil
 }
@@ -186,10 +190,7 @@ func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
 
 // setVolumeState changes a volume and those of its slots that are in a state.
 func (e *Engine) setVolumeState(ctx context.Context, number meta.VolumeID, to metadb.VolumeState, from, slots placement.State) error {
-	return e.changeTopology(ctx, func(t *metadb.Topology) error {
-		mark(t, number, to, from, slots)
-		return nil
-	}, nil)
+	return e.changeTopology(ctx, topologyChange{apply: func(t *metadb.Topology) { mark(t, number, to, from, slots) }})
 }
 
 // mark changes a volume and those of its slots that are in a state.
@@ -213,22 +214,27 @@ func (l *layout) changeable() metadb.Topology {
 	return t
 }
 
-// changeTopology records a change of the slots and puts it in force: the epoch
-// rises and the rebalance begins anew, in one transaction. bindNew adds the ways
-// to volumes that are new. The caller holds e.changing.
-func (e *Engine) changeTopology(ctx context.Context, change func(*metadb.Topology) error,
-	bindNew func(metadb.Topology, map[meta.VolumeID]*boundVolume),
-) error {
+// topologyChange is a change of what is to lie where. Each of its steps may be
+// nil.
+type topologyChange struct {
+	apply func(*metadb.Topology)
+	bind  func(metadb.Topology, map[meta.VolumeID]*boundVolume) // adds the ways to volumes that are new
+	also  func(metadb.Tx) error                                 // what is recorded with it
+}
+
+// changeTopology records a change and puts it in force: the epoch rises and the
+// rebalance begins anew, in one transaction. The caller holds e.changing.
+func (e *Engine) changeTopology(ctx context.Context, c topologyChange) error {
 	old := e.layouts.now()
 	t := old.changeable()
-	if err := change(&t); err != nil {
-		return err
+	if c.apply != nil {
+		c.apply(&t)
 	}
 	t.Version++
 	t.Epoch++
 	bound := maps.Clone(old.volumes)
-	if bindNew != nil {
-		bindNew(t, bound)
+	if c.bind != nil {
+		c.bind(t, bound)
 	}
 	l, err := newLayout(t, bound)
 	if err != nil {
@@ -239,6 +245,11 @@ func (e *Engine) changeTopology(ctx context.Context, change func(*metadb.Topolog
 		return err
 	}
 	unknown, err := e.update(ctx, func(tx metadb.Tx) error {
+		if c.also != nil {
+			if err := c.also(tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.Set(metadb.TopologyKey(), row); err != nil {
 			return err
 		}
