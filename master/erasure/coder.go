@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/reedsolomon"
 )
@@ -52,7 +53,8 @@ func (s Scheme) unit(n int64) int64 { return (n + int64(s.Data) - 1) / int64(s.D
 // Coder encodes and decodes by one scheme. It is safe for concurrent use.
 type Coder struct {
 	Scheme
-	code reedsolomon.Encoder
+	code   reedsolomon.Encoder
+	blocks sync.Pool // of block
 }
 
 // NewCoder returns the coder of a valid scheme.

@@ -1,41 +1,33 @@
 package erasure
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Restore computes the wanted shards of a body of size bytes from others, which
 // it opens whole, and hands on their units stripe by stripe, in the order of
 // wanted. The units are valid until put returns. It needs any Data shards that
-// are not wanted.
-func (c *Coder) Restore(size int64, wanted []int, open Open, put func(units [][]byte) error) error {
-	r := c.NewReader(size, 0, size, open)
+// are not wanted. An error of put is returned as it is.
+func (c *Coder) Restore(ctx context.Context, size int64, wanted []int, open Open, put func(units [][]byte) error) error {
+	r := c.NewReader(ctx, size, 0, size, open, Patience{})
 	defer func() { _ = r.Close() }() // all was read, or an error is on its way
-	required := make([]bool, c.Shards())
+	r.shards.until = func(int, int64) int64 { return (size + c.stripe() - 1) / c.stripe() }
 	for _, i := range wanted {
 		if i < 0 || i >= c.Shards() {
 			return fmt.Errorf("%w %s: it has no shard %d", ErrScheme, c.Scheme, i)
 		}
-		required[i], r.shards[i].broken = true, true
+		r.required[i], r.shards.shards[i].banned = true, true
 	}
-	buf := make([]byte, c.Shards()*Unit)
+	out := make([][]byte, len(wanted))
 	for number := int64(0); number*c.stripe() < size; number++ {
-		u := c.unit(min(c.stripe(), size-number*c.stripe()))
-		units := make([][]byte, c.Shards())
-		have := 0
-		for i := range units {
-			units[i] = buf[int64(i)*u : int64(i+1)*u : int64(i+1)*u]
-			if have < c.Data && r.readUnit(i, number, units[i]) {
-				have++
-			} else {
-				units[i] = units[i][:0]
-			}
+		if err := r.shards.gather(stripe{number: number, first: 0, last: -1}); err != nil {
+			return err
 		}
-		if have < c.Data {
-			return fmt.Errorf("%w: %d of %d, %s needs %d: %w", ErrTooFewShards, have, len(units), c.Scheme, c.Data, r.failed)
+		units, err := r.shards.restore(number, r.required)
+		if err != nil {
+			return err
 		}
-		if err := c.code.ReconstructSome(units, required); err != nil {
-			return fmt.Errorf("erasure code %s: %w", c.Scheme, err)
-		}
-		out := make([][]byte, len(wanted))
 		for j, i := range wanted {
 			out[j] = units[i]
 		}
