@@ -36,6 +36,9 @@ type Volume struct {
 	// same place, such that another volume that answers there is refused with
 	// volume.ErrWrongVolume. The engine uses nothing but Status without it.
 	ForVolume func(uuid string) Blobs
+	// Settings is what a start says of the volume's part in the store: applied when
+	// it joins, and where it is not what is recorded.
+	Settings VolumeSettings
 }
 
 // expecting returns the way to the volume of this UUID.
@@ -138,7 +141,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e.layouts = newLayouts(l)
 	for _, p := range joining {
-		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume})
+		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume, Weight: p.Settings.Weight, Zone: p.Settings.zone()})
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +149,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	if err := e.configureReplicas(ctx, cfg.Replicas); err != nil {
 		return nil, fmt.Errorf("configured replicas: %w", err)
+	}
+	if err := e.configureGiven(ctx, cfg.Volumes); err != nil {
+		return nil, err
 	}
 	return e, nil
 }

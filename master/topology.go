@@ -139,8 +139,8 @@ func (e *Engine) firstStart(ctx context.Context, id metadb.Identity, probes []pr
 	}
 	for i, p := range probes {
 		number := meta.VolumeID(i + 1)
-		t.Volumes = append(t.Volumes, metadb.Volume{Number: number, UUID: p.identity.Volume, Name: p.Name})
-		t.Slots = append(t.Slots, metadb.Slot{Volume: number, State: uint8(placement.Active)})
+		t.Volumes = append(t.Volumes, metadb.Volume{Number: number, UUID: p.identity.Volume, Name: p.Name, Zone: p.Settings.zone()})
+		giveSlots(&t, number, max(1, p.Settings.Weight))
 	}
 	if err := e.saveTopology(ctx, &id, t); err != nil {
 		return t, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ const userMetaPrefix = "X-Amz-Meta-"
 // attributes reads what a request that writes an object says of it, and asks for
 // the permissions that parts of it need of their own.
 func (h *handler) attributes(ctx context.Context, r *Request) (meta.Attributes, error) {
-	a, err := r.attributes(h.cfg.Now())
+	a, err := r.attributes(h.cfg.Now(), h.cfg.StorageClasses)
 	if err != nil {
 		return a, err
 	}
@@ -33,14 +34,15 @@ func (h *handler) attributes(ctx context.Context, r *Request) (meta.Attributes, 
 }
 
 // attributes reads what a request that writes an object says of it, and refuses
-// what this store could only pretend to do.
-func (r *Request) attributes(now time.Time) (meta.Attributes, error) {
+// what this store could only pretend to do. classes are names of storage classes
+// beside those of AWS.
+func (r *Request) attributes(now time.Time, classes []string) (meta.Attributes, error) {
 	var a meta.Attributes
 	if err := r.refuseUnsupported(); err != nil {
 		return a, err
 	}
 	var err error
-	if a.Headers, err = r.systemHeaders(); err != nil {
+	if a.Headers, err = r.systemHeaders(classes); err != nil {
 		return a, err
 	}
 	if a.UserMeta, err = r.userMeta(); err != nil {
@@ -54,7 +56,7 @@ func (r *Request) attributes(now time.Time) (meta.Attributes, error) {
 }
 
 // systemHeaders reads the headers that are stored as they are.
-func (r *Request) systemHeaders() (meta.Headers, error) {
+func (r *Request) systemHeaders(classes []string) (meta.Headers, error) {
 	h := meta.Headers{
 		ContentType:        r.header("Content-Type"),
 		CacheControl:       r.header("Cache-Control"),
@@ -72,19 +74,26 @@ func (r *Request) systemHeaders() (meta.Headers, error) {
 			Message: "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."}
 	}
 	class := r.header("X-Amz-Storage-Class")
-	if !validStorageClass(class) {
+	if !validStorageClass(class) && !slices.Contains(classes, class) {
 		return h, s3err.Of(s3err.InvalidStorageClass).With("StorageClassRequested", class)
 	}
-	if class != standardClass {
-		h.StorageClass = class
-	}
+	h.StorageClass = RecordedClass(class)
 	return h, nil
 }
 
 const standardClass = "STANDARD"
 
-// validStorageClass reports whether AWS knows a class. All of them are stored
-// alike here; the class is kept because clients compare it.
+// RecordedClass is a storage class as records have it: empty for the standard
+// one.
+func RecordedClass(class string) string {
+	if class == standardClass {
+		return ""
+	}
+	return class
+}
+
+// validStorageClass reports whether AWS knows a class. Those that the engine knows
+// nothing of are stored alike; the class is kept because clients compare it.
 func validStorageClass(class string) bool {
 	switch class {
 	case "", standardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",

@@ -78,6 +78,9 @@ type Config struct {
 	// style ("bucket.s3.example.com" for "s3.example.com"). Without a domain
 	// every request is path-style.
 	Domains []string
+	// StorageClasses are names that are accepted as storage classes beside those of
+	// AWS.
+	StorageClasses []string
 	// HostID is sent as x-amz-id-2 and in error bodies: it names this server.
 	HostID string
 	// KeepAlive is the time after which a long CopyObject, UploadPartCopy or

@@ -412,3 +412,17 @@ func TestDeleteConditions(t *testing.T) {
 	s.delete("/bkt/key", "If-Match", "*").want(204)
 	s.get("/bkt/key").want(404)
 }
+
+// TestStorageClassNames: those of AWS and those that are configured.
+func TestStorageClassNames(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *s3api.Config) { c.StorageClasses = []string{"STANDARD", "COLD_1"} })
+	s.put("/bkt", "").want(200)
+	for class, recorded := range map[string]string{"": "", "STANDARD": "", "STANDARD_IA": "STANDARD_IA", "COLD_1": "COLD_1"} {
+		s.put("/bkt/key", "x", "x-amz-storage-class", class).want(200)
+		s.head("/bkt/key").want(200).wantHeader("x-amz-storage-class", recorded)
+	}
+	s.put("/bkt/key", "x", "x-amz-storage-class", "COLD_2").wantError(400, "InvalidStorageClass", "", "StorageClassRequested", "COLD_2")
+	s.post("/bkt/parts?uploads", "", "x-amz-storage-class", "COLD_1").want(200)
+	s.post("/bkt/parts?uploads", "", "x-amz-storage-class", "cold_1").wantError(400, "InvalidStorageClass", "")
+}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"time"
+
+	"tdkvs/master/meta"
 )
 
 // The comments of the fields below are the reference: the tables of
@@ -12,9 +14,9 @@ type serverConfig struct {
 	addressConfig
 	// The directories, each of which becomes a volume; the metadata and the
 	// credentials lie in the first. A new one joins those of earlier starts, and
-	// gets its share of the data. Directories on the command line take the place
-	// of this list.
-	Dirs []string `yaml:"dirs"`
+	// gets its share of the data. An entry is a path, or settings of its own.
+	// Directories on the command line take the place of this list.
+	Dirs []dirEntry `yaml:"dirs"`
 	frontConfig
 	storeConfig
 	diskConfig
@@ -28,8 +30,8 @@ type masterConfig struct {
 	// The volume processes, as http://host:port, in any order. Required. Those of
 	// the first start are recorded: every later start must name them all. A new,
 	// empty one joins, and gets its share of the data; `tdkvs admin` adds and
-	// deletes them while the store runs.
-	Volumes []string `yaml:"volumes"`
+	// deletes them while the store runs. An entry is a URL, or settings of its own.
+	Volumes []volumeEntry `yaml:"volumes"`
 	// The directory of the metadata. It is made when it is missing.
 	Data string `yaml:"data"`
 	clusterConfig
@@ -40,6 +42,31 @@ type masterConfig struct {
 	storeConfig
 	diskConfig
 	logConfig
+}
+
+// volumeEntry is one volume process of the list.
+type volumeEntry struct {
+	// Where it is, as http://host:port.
+	URL string `yaml:"url"`
+	placeConfig
+}
+
+// dirEntry is one directory of the list.
+type dirEntry struct {
+	// The directory. It is made when it is missing.
+	Path string `yaml:"path"`
+	placeConfig
+}
+
+// placeConfig is the part of a volume in the store.
+type placeConfig struct {
+	// The name of what fails together with it, such as a rack: copies and shards
+	// are put in different zones as far as there are enough. Where it is not given,
+	// what is recorded stays.
+	Zone *string `yaml:"zone"`
+	// Its share of the data beside the others', from 1 to 64. Where it is not given,
+	// what is recorded stays; a new volume gets 1.
+	Weight int `yaml:"weight"`
 }
 
 // volumeConfig is the configuration file of "tdkvs volume".
@@ -103,6 +130,27 @@ type storeConfig struct {
 	// How long the bytes of a replaced or deleted object are kept before they
 	// are removed, so that reads under way can finish.
 	GarbageGrace time.Duration `yaml:"garbage_grace"`
+	// How many copies of each object are kept, on different volumes, from 1 to 8. It
+	// is applied at a start where it differs from what the file said before; until
+	// then a change by `tdkvs admin replicas` holds. Where it is not given, what is
+	// recorded stays, which is 1 in a new store.
+	Replicas int `yaml:"replicas"`
+	// What a storage class of S3 means here, by its name: the erasure code of the
+	// large objects in it, such as 4+2 for 4 shards of data and 2 of parity, or
+	// settings of its own. In STANDARD it is that of all objects without another
+	// class. A name that S3 does not know is one of your own, of capital letters,
+	// digits and _.
+	StorageClasses map[string]classConfig `yaml:"storage_classes"`
+}
+
+// classConfig is what a storage class means.
+type classConfig struct {
+	// The shards of data and of parity, each on a volume of its own: 4+2 is read
+	// from any 4 of 6.
+	Code meta.Code `yaml:"code"`
+	// Objects and parts below this size are kept as copies, one more than there are
+	// shards of parity.
+	MinSize byteSize `yaml:"min_size"`
 }
 
 // diskConfig is about the directories of a process.
@@ -147,7 +195,7 @@ const (
 func defaultServer() serverConfig {
 	return serverConfig{
 		addressConfig: addressConfig{Listen: defaultServerListen, ShutdownTimeout: defaultShutdown},
-		Dirs:          []string{defaultServerDir},
+		Dirs:          []dirEntry{{Path: defaultServerDir}},
 		frontConfig:   defaultFront(),
 		storeConfig:   defaultStore(),
 		blobConfig:    defaultBlob(),
@@ -185,17 +233,22 @@ func defaultBlob() blobConfig {
 	return blobConfig{CompactRate: 64 << 20}
 }
 
+func defaultClass() classConfig {
+	return classConfig{MinSize: 1 << 20}
+}
+
 func defaultLog() logConfig {
 	return logConfig{Log: logSettings{Format: "text", Level: "info"}}
 }
 
 // loadServer reads the file of the role server; without one, the defaults hold.
-func loadServer(file string) (serverConfig, error) {
+// Directories that are given take the place of the file's.
+func loadServer(file string, dirs []string) (serverConfig, error) {
 	cfg := defaultServer()
-	if file == "" {
-		return cfg, nil
+	doc := newDocument(file)
+	if file != "" {
+		doc = decodeFile(file, &cfg)
 	}
-	doc := decodeFile(file, &cfg)
 	if len(doc.problems) > 0 {
 		return cfg, doc.err()
 	}
@@ -205,10 +258,12 @@ func loadServer(file string) (serverConfig, error) {
 	if doc.has("port") || doc.has("listen") {
 		cfg.checkAddress(doc)
 	}
-	if len(cfg.Dirs) == 0 {
-		doc.rejectf("dirs", "name at least one directory")
+	cfg.checkDirs(doc)
+	if len(dirs) > 0 {
+		cfg.Dirs = entriesOf(dirs)
 	}
 	cfg.frontConfig.check(doc)
+	cfg.storeConfig.check(doc, len(cfg.Dirs))
 	cfg.logConfig.check(doc)
 	return cfg, doc.err()
 }
@@ -224,6 +279,7 @@ func loadMaster(file string) (masterConfig, error) {
 	cfg.checkVolumes(doc)
 	cfg.clusterConfig.check(doc)
 	cfg.frontConfig.check(doc)
+	cfg.storeConfig.check(doc, len(cfg.Volumes))
 	cfg.logConfig.check(doc)
 	if cfg.Data == "" {
 		doc.rejectf("data", "is empty: want a directory")

@@ -68,9 +68,14 @@ func (c *masterConfig) checkVolumes(doc *document) {
 		return
 	}
 	seen := map[string]int{}
-	for i, raw := range c.Volumes {
+	for i, v := range c.Volumes {
 		path := fmt.Sprintf("volumes[%d]", i)
-		normal, err := normalizeVolumeURL(raw)
+		v.check(doc, path)
+		if v.URL == "" {
+			doc.rejectf(path, "url is missing: say where the volume is, as http://host:port")
+			continue
+		}
+		normal, err := normalizeVolumeURL(v.URL)
 		if err != nil {
 			doc.rejectf(path, "%v", err)
 			continue
@@ -80,8 +85,17 @@ func (c *masterConfig) checkVolumes(doc *document) {
 			continue
 		}
 		seen[normal] = doc.lines[path]
-		c.Volumes[i] = normal
+		c.Volumes[i].URL = normal
 	}
+}
+
+// urls are the addresses of the volumes.
+func (c *masterConfig) urls() []string {
+	urls := make([]string, len(c.Volumes))
+	for i, v := range c.Volumes {
+		urls[i] = v.URL
+	}
+	return urls
 }
 
 // normalizeVolumeURL returns scheme://host:port in lower case, with the port

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tdkvs/master/meta"
 )
 
 func writeFile(t *testing.T, name, content string) string {
@@ -27,8 +29,8 @@ func TestMinimalFiles(t *testing.T) {
 	}
 	want := defaultMaster()
 	want.Port = 3000
-	want.Volumes = []string{"http://10.0.0.1:3001", "http://10.0.0.2:3001"}
-	if diff := cmp.Diff(want, master, cmp.AllowUnexported(masterConfig{})); diff != "" {
+	want.Volumes = []volumeEntry{{URL: "http://10.0.0.1:3001"}, {URL: "http://10.0.0.2:3001"}}
+	if diff := cmp.Diff(want, master, cmp.AllowUnexported(masterConfig{}, volumeEntry{})); diff != "" {
 		t.Errorf("master (-want +got):\n%s", diff)
 	}
 	if got := master.address(); got != ":3000" {
@@ -51,7 +53,12 @@ func TestFullMaster(t *testing.T) {
 	t.Parallel()
 	got, err := loadMaster(writeFile(t, "master.yaml", `# everything
 listen: 127.0.0.1:0
-volumes: [HTTP://Node1:3001/, "http://[::1]:3001", http://node2]
+volumes:
+  - HTTP://Node1:3001/
+  - url: "http://[::1]:3001"
+    zone: roof
+    weight: 3
+  - {url: http://node2, zone: ''}
 data: /var/lib/tdkvs
 cluster_secret: &secret 0123456789abcdef
 volume_wait: 1m
@@ -65,6 +72,10 @@ domains:
 shutdown_timeout: 5s
 client_timeout: 2m
 garbage_grace: 1h
+replicas: 2
+storage_classes:
+  STANDARD_IA: 2+1
+  COLD_1: {code: 1 + 2, min_size: 4MiB}
 disk_reserve: 10 GiB
 log: {format: json, level: debug}
 `))
@@ -72,9 +83,14 @@ log: {format: json, level: debug}
 		t.Fatal(err)
 	}
 	reserve := byteSize(10 << 30)
+	roof, none := "roof", ""
 	want := masterConfig{
 		addressConfig: addressConfig{Listen: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
-		Volumes:       []string{"http://node1:3001", "http://[::1]:3001", "http://node2:80"},
+		Volumes: []volumeEntry{
+			{URL: "http://node1:3001"},
+			{URL: "http://[::1]:3001", placeConfig: placeConfig{Zone: &roof, Weight: 3}},
+			{URL: "http://node2:80", placeConfig: placeConfig{Zone: &none}},
+		},
 		Data:          "/var/lib/tdkvs",
 		clusterConfig: clusterConfig{ClusterSecret: "0123456789abcdef"},
 		VolumeWait:    time.Minute,
@@ -84,11 +100,14 @@ log: {format: json, level: debug}
 			Domains:       []string{"s3.example.com", "localhost"},
 			ClientTimeout: 2 * time.Minute,
 		},
-		storeConfig: storeConfig{GarbageGrace: time.Hour},
-		diskConfig:  diskConfig{DiskReserve: &reserve},
-		logConfig:   logConfig{Log: logSettings{Format: "json", Level: "debug"}},
+		storeConfig: storeConfig{GarbageGrace: time.Hour, Replicas: 2, StorageClasses: map[string]classConfig{
+			"STANDARD_IA": {Code: meta.Code{Data: 2, Parity: 1}, MinSize: 1 << 20},
+			"COLD_1":      {Code: meta.Code{Data: 1, Parity: 2}, MinSize: 4 << 20},
+		}},
+		diskConfig: diskConfig{DiskReserve: &reserve},
+		logConfig:  logConfig{Log: logSettings{Format: "json", Level: "debug"}},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(masterConfig{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(masterConfig{}, volumeEntry{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -113,7 +132,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: unknown field "volums": did you mean "volumes"?`},
 		{"far from any", ok + "frobnicate: 1\n",
 			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-				`credentials, region, domains, client_timeout, garbage_grace, disk_reserve, log`},
+				`credentials, region, domains, client_timeout, garbage_grace, replicas, storage_classes, disk_reserve, log`},
 		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
 			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
 		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
@@ -136,8 +155,40 @@ func TestBadFiles(t *testing.T) {
 			`FILE:2: volumes: want a list, each entry on a line of its own after "- ", not "http://a:1"`},
 		{"nothing for a list", "port: 3000\nvolumes:\n",
 			`FILE:2: volumes: want a list, each entry on a line of its own after "- ", not nothing`},
-		{"settings for an entry", "port: 3000\nvolumes:\n  - http://b:1\n  - url: http://a:1\n",
-			"FILE:4: volumes[1]: want text, not settings of their own"},
+		{"a list for an entry", "port: 3000\nvolumes:\n  - http://b:1\n  - [http://a:1]\n",
+			`FILE:4: volumes[1]: want settings, each as "name: value", not a list`},
+		{"nothing for an entry", "port: 3000\nvolumes:\n  -\n", `FILE:3: volumes[0]: want settings, each as "name: value", not nothing`},
+		{"misspelt in an entry", "port: 3000\nvolumes:\n  - url: http://b:1\n    wieght: 2\n",
+			`FILE:4: unknown field "wieght" in volumes[0]: did you mean "weight"?`},
+		{"an entry without a URL", "port: 3000\nvolumes:\n  - zone: roof\n",
+			"FILE:3: volumes[0]: url is missing: say where the volume is, as http://host:port"},
+		{"no URL in an entry", "port: 3000\nvolumes:\n  - zone: roof\n    url: nowhere\n", `FILE:3: volumes[0]: want http://host:port, not "nowhere"`},
+		{"weight 0", "port: 3000\nvolumes:\n  - url: http://a:1\n    weight: 0\n", "FILE:4: volumes[0].weight: want 1 to 64, not 0"},
+		{"weight", "port: 3000\nvolumes: [{url: http://a:1, weight: 65}]\n", "FILE:2: volumes[0].weight: want 1 to 64, not 65"},
+		{"weight in words", "port: 3000\nvolumes: [{url: http://a:1, weight: two}]\n", `FILE:2: volumes[0].weight: want a whole number, not "two"`},
+		{"long zone", "port: 3000\nvolumes: [{url: http://a:1, zone: " + strings.Repeat("z", 129) + "}]\n",
+			"FILE:2: volumes[0].zone: want at most 128 bytes, not 129"},
+		{"replicas 0", ok + "replicas: 0\n", "FILE:3: replicas: want 1 to 8, not 0"},
+		{"replicas 9", ok + "replicas: 9\n", "FILE:3: replicas: want 1 to 8, not 9"},
+		{"more replicas than volumes", ok + "replicas: 2\n", "FILE:3: replicas: 2 copies need 2 volumes, and the list has 1"},
+		{"classes as a word", ok + "storage_classes: 4+2\n", `FILE:3: storage_classes: want names, each as "NAME: 4+2", not "4+2"`},
+		{"class name", ok + "storage_classes: {cold: 1+1}\n",
+			"FILE:3: storage_classes.cold: want a name of at most 64 capital letters, digits and _ that begins with a letter\n" +
+				"FILE:3: storage_classes.cold: 1+1 needs 2 volumes, and the list has 1"},
+		{"class name that is no word", ok + "storage_classes: {[A]: 1+1}\n", "FILE:3: storage_classes: want a name, not a list"},
+		{"class twice", ok + "storage_classes:\n  A: 1+1\n  A: 1+1\n", "FILE:5: storage_classes.A is given twice, first in line 4"},
+		{"no code", ok + "storage_classes: {COLD: six}\n", `FILE:3: storage_classes.COLD: want shards of data and of parity, such as 4+2, not "six"`},
+		{"code is missing", ok + "storage_classes: {COLD: {min_size: 1MiB}}\n",
+			"FILE:3: storage_classes.COLD: code is missing: want shards of data and of parity, such as 4+2"},
+		{"no data", ok + "storage_classes: {COLD: 0+2}\n",
+			"FILE:3: storage_classes.COLD: 0+2: want at least 1 shard of data, 1 to 7 of parity, and at most 64 together"},
+		{"no parity", ok + "storage_classes:\n  COLD:\n    code: 2+0\n",
+			"FILE:5: storage_classes.COLD.code: 2+0: want at least 1 shard of data, 1 to 7 of parity, and at most 64 together"},
+		{"too much parity", ok + "storage_classes: {COLD: 9+8}\n", "FILE:3: storage_classes.COLD: 8 shards of parity: want at most 7"},
+		{"more shards than volumes", ok + "storage_classes: {COLD: 4+2}\n", "FILE:3: storage_classes.COLD: 4+2 needs 6 volumes, and the list has 1"},
+		{"min size", ok + "storage_classes: {COLD: {code: 1+1, min_size: big}}\n",
+			`FILE:3: storage_classes.COLD.min_size: want a size such as 512MiB, 10GB or 4096, not "big"`},
+		{"misspelt in a class", ok + "storage_classes: {COLD: {coed: 1+1}}\n", `FILE:3: unknown field "coed" in storage_classes.COLD: did you mean "code"?`},
 		{"text for settings", ok + "log: debug\n", `FILE:3: log: want settings, each as "name: value", not "debug"`},
 		{"duration", ok + "garbage_grace: 10\n", `FILE:3: garbage_grace: want a duration such as 30s, 5m or 24h, not "10"`},
 		{"negative duration", ok + "garbage_grace: -1s\n",
@@ -205,7 +256,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-	`credentials, region, domains, client_timeout, garbage_grace, disk_reserve, log`
+	`credentials, region, domains, client_timeout, garbage_grace, replicas, storage_classes, disk_reserve, log`
 
 func TestMissingFile(t *testing.T) {
 	t.Parallel()
@@ -243,20 +294,32 @@ func TestBadVolumeFiles(t *testing.T) {
 
 func TestServerFile(t *testing.T) {
 	t.Parallel()
-	cfg, err := loadServer("")
-	if err != nil || cfg.address() != "127.0.0.1:3000" || cfg.Dirs[0] != "./data" {
+	cfg, err := loadServer("", nil)
+	if err != nil || cfg.address() != "127.0.0.1:3000" || cfg.Dirs[0].Path != "./data" {
 		t.Errorf("without a file: %+v, %v", cfg, err)
 	}
-	file := writeFile(t, "server.yaml", "port: 4000\ndirs: [/disk1, /disk2]\n")
-	if cfg, err = loadServer(file); err != nil || cfg.address() != ":4000" || len(cfg.Dirs) != 2 {
+	file := writeFile(t, "server.yaml", "port: 4000\nreplicas: 2\ndirs:\n  - /disk1\n  - path: /disk2\n    zone: b\n    weight: 2\n")
+	if cfg, err = loadServer(file, nil); err != nil || cfg.address() != ":4000" || len(cfg.Dirs) != 2 || cfg.Dirs[1].Weight != 2 || *cfg.Dirs[1].Zone != "b" {
 		t.Errorf("with a file: %+v, %v", cfg, err)
 	}
-	if cfg, err = loadServer(writeFile(t, "server.yaml", "region: x\n")); err != nil || cfg.address() != "127.0.0.1:3000" {
+	if cfg, err = loadServer(writeFile(t, "server.yaml", "region: x\n"), nil); err != nil || cfg.address() != "127.0.0.1:3000" {
 		t.Errorf("with a file that says little: %+v, %v", cfg, err)
 	}
-	cfg, err = serverSettings("127.0.0.1:5000", file, []string{"/disk3"})
-	if err != nil || cfg.address() != "127.0.0.1:5000" || cfg.Port != 0 || cfg.Dirs[0] != "/disk3" {
+	cfg, err = serverSettings("127.0.0.1:5000", file, []string{"/disk3", "/disk4"})
+	if err != nil || cfg.address() != "127.0.0.1:5000" || cfg.Port != 0 || cfg.Dirs[0].Path != "/disk3" || cfg.Dirs[1].Weight != 0 {
 		t.Errorf("the command line does not win: %+v, %v", cfg, err)
+	}
+	for content, want := range map[string]string{
+		"dirs: []\n":                       "FILE:1: dirs: name at least one directory",
+		"dirs: [{zone: b}]\n":              "FILE:1: dirs[0]: path is missing: name a directory",
+		"dirs: [{path: /a, weight: -1}]\n": "FILE:1: dirs[0].weight: want 1 to 64, not -1",
+		"replicas: 3\n":                    "FILE:1: replicas: 3 copies need 3 volumes, and the list has 2",
+	} {
+		bad := writeFile(t, "server.yaml", content)
+		_, err := loadServer(bad, []string{"/disk3", "/disk4"})
+		if err == nil || strings.ReplaceAll(err.Error(), bad, "FILE") != want {
+			t.Errorf("%q: got %v, want %s", content, err, want)
+		}
 	}
 }
 
@@ -299,7 +362,7 @@ func FuzzParseByteSize(f *testing.F) {
 func FuzzConfig(f *testing.F) {
 	for _, content := range []string{
 		"port: 3000\nvolumes:\n  - http://10.0.0.1:3001\n", "a: &a [*a]\n", "? {}\n: {}\n", "<<: {port: 1}\n", "---\n---\n",
-		"credentials: {access_key: a}\n", "log: &l {level: info}\n", "\ufeffport: 1\n", "- \n", "%YAML 1.1\n---\n",
+		"credentials: {access_key: a}\n", "log: &l {level: info}\n", "storage_classes: {A: 1+1, B: {code: 2+1}}\n", "\ufeffport: 1\n", "- \n", "%YAML 1.1\n---\n",
 	} {
 		f.Add([]byte(content))
 	}
@@ -311,6 +374,7 @@ func FuzzConfig(f *testing.F) {
 			cfg.checkAddress(doc)
 			cfg.checkVolumes(doc)
 			cfg.frontConfig.check(doc)
+			cfg.storeConfig.check(doc, len(cfg.Volumes))
 		}
 		for _, err := range doc.problems {
 			if !strings.HasPrefix(err.Error(), "f.yaml:") {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"tdkvs/master/meta"
 )
 
 // maxConfigSize bounds a configuration file, in bytes.
@@ -243,11 +245,73 @@ func (d *document) decodeValue(path string, node *yaml.Node, v reflect.Value) {
 	case **byteSize:
 		*target = new(byteSize)
 		d.decodeValue(path, node, reflect.ValueOf(*target).Elem())
+	case **string:
+		*target = new(string)
+		d.decodeValue(path, node, reflect.ValueOf(*target).Elem())
 	case *[]string:
-		d.decodeList(path, node, target)
+		decodeList(d, path, node, target)
+	case *[]volumeEntry:
+		decodeList(d, path, node, target)
+	case *[]dirEntry:
+		decodeList(d, path, node, target)
+	case *map[string]classConfig:
+		d.decodeClasses(path, node, target)
+	case *meta.Code:
+		if d.wantScalar(path, node, "shards of data and of parity, such as 4+2") {
+			parsed, err := parseCode(node.Value)
+			if err != nil {
+				d.failf(node.Line, "%s: %v", path, err)
+				return
+			}
+			*target = parsed
+		}
 	default:
+		if word := wordOf(v); word.IsValid() && node.Kind == yaml.ScalarNode && node.Tag != "!!null" {
+			d.decodeValue(path, node, word)
+			return
+		}
 		d.decodeStruct(path, node, v)
 	}
+}
+
+// wordOf returns the setting that a single word stands for where settings could
+// be; none where only settings will do.
+func wordOf(v reflect.Value) reflect.Value {
+	switch target := v.Addr().Interface().(type) {
+	case *volumeEntry:
+		return reflect.ValueOf(&target.URL).Elem()
+	case *dirEntry:
+		return reflect.ValueOf(&target.Path).Elem()
+	case *classConfig:
+		return reflect.ValueOf(&target.Code).Elem()
+	}
+	return reflect.Value{}
+}
+
+// decodeClasses reads settings whose names are the file's own.
+func (d *document) decodeClasses(path string, node *yaml.Node, target *map[string]classConfig) {
+	if node.Kind != yaml.MappingNode {
+		d.failf(node.Line, "%s: want names, each as \"NAME: 4+2\", not %s", path, describe(node))
+		return
+	}
+	classes := make(map[string]classConfig, len(node.Content)/2)
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if key.Kind != yaml.ScalarNode {
+			d.failf(key.Line, "%s: want a name, not %s", path, describe(key))
+			continue
+		}
+		full := path + "." + key.Value
+		if first, twice := d.lines[full]; twice {
+			d.failf(key.Line, "%s is given twice, first in line %d", full, first)
+			continue
+		}
+		d.lines[full] = key.Line
+		class := defaultClass()
+		d.decodeValue(full, node.Content[i+1], reflect.ValueOf(&class).Elem())
+		classes[key.Value] = class
+	}
+	*target = classes
 }
 
 func (d *document) decodeInt(path string, node *yaml.Node, target *int) {
@@ -262,19 +326,17 @@ func (d *document) decodeInt(path string, node *yaml.Node, target *int) {
 	*target = parsed
 }
 
-func (d *document) decodeList(path string, node *yaml.Node, target *[]string) {
+func decodeList[T any](d *document, path string, node *yaml.Node, target *[]T) {
 	if node.Kind != yaml.SequenceNode {
 		d.failf(node.Line, "%s: want a list, each entry on a line of its own after \"- \", not %s", path, describe(node))
 		return
 	}
-	list := make([]string, 0, len(node.Content))
+	list := make([]T, len(node.Content))
 	for i, item := range node.Content {
 		item = resolve(item)
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
 		d.lines[itemPath] = item.Line
-		if d.wantScalar(itemPath, item, "text") {
-			list = append(list, item.Value)
-		}
+		d.decodeValue(itemPath, item, reflect.ValueOf(&list[i]).Elem())
 	}
 	*target = list
 }

@@ -23,6 +23,7 @@ type front struct {
 	join     func(context.Context, adminapi.NewVolume) (metadb.Volume, error)
 	address  addressConfig
 	settings frontConfig
+	classes  []string // names of the storage classes that are configured
 	log      *slog.Logger
 	stdout   io.Writer // for the banner
 }
@@ -60,12 +61,13 @@ func (f front) handler() (http.Handler, error) {
 		known = gateway.RootCredentials(f.keys.AccessKey, f.keys.SecretKey)
 	}
 	s3 := s3api.NewHandler(s3api.Config{
-		Backend:     f.engine,
-		Credentials: known,
-		Open:        known == nil,
-		Region:      f.settings.Region,
-		Domains:     f.settings.Domains,
-		Logger:      f.log,
+		Backend:        f.engine,
+		Credentials:    known,
+		Open:           known == nil,
+		Region:         f.settings.Region,
+		Domains:        f.settings.Domains,
+		StorageClasses: f.classes,
+		Logger:         f.log,
 	})
 	handler, err := gateway.New(gateway.Config{
 		S3:          s3,

@@ -22,7 +22,7 @@ import (
 func deleteVolume(ctx context.Context, cfg masterConfig, file string, index int, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
-	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "delete", cfg.Volumes[index])
+	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "delete", cfg.Volumes[index].URL)
 	var opened closers
 	return opened.close(drainVolume(ctx, cfg, file, index, inv, log, &opened))
 }
@@ -40,7 +40,7 @@ func volumeIndex(text string, volumes []string) (int, error) {
 }
 
 func drainVolume(ctx context.Context, cfg masterConfig, file string, index int, inv invocation, log *slog.Logger, opened *closers) error {
-	name := cfg.Volumes[index]
+	name := cfg.Volumes[index].URL
 	done := fmt.Sprintf("%s is not part of the store any more. Remove it from the volumes in %s; its process can be stopped.", name, file)
 	engine, err := openCluster(ctx, cfg, opening{memory: newBudgets(), moveRate: unpaced, log: log, opened: opened})
 	switch {

@@ -20,7 +20,7 @@ func masterCommand(flags *flag.FlagSet) func(context.Context, invocation) error 
 			return err
 		}
 		if *remove != "" {
-			index, err := volumeIndex(*remove, cfg.Volumes)
+			index, err := volumeIndex(*remove, cfg.urls())
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func configFlag(flags *flag.FlagSet) *string {
 func runMaster(ctx context.Context, cfg masterConfig, keys credentials, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
-	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "volumes", cfg.Volumes)
+	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "volumes", cfg.urls())
 	var opened closers
 	return opened.close(serveCluster(ctx, cfg, keys, inv, log, &opened))
 }
@@ -56,7 +56,7 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	joins := &joining{engine: engine, secret: cfg.ClusterSecret, memory: memory, opened: opened}
 	err = front{
 		engine: engine, keys: keys, join: joins.add,
-		address: cfg.addressConfig, settings: cfg.frontConfig, log: log, stdout: inv.stdout,
+		address: cfg.addressConfig, settings: cfg.frontConfig, classes: cfg.classNames(), log: log, stdout: inv.stdout,
 	}.run(ctx, engine.Run)
 	logMetadata(log, engine)
 	return err
@@ -79,16 +79,18 @@ func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.E
 	}
 	with.opened.add("metadata", db.Close)
 	volumes := make([]master.Volume, len(cfg.Volumes))
-	for i, url := range cfg.Volumes {
-		remote, client, err := remoteVolume(url, cfg.ClusterSecret, with.memory)
+	for i, v := range cfg.Volumes {
+		remote, client, err := remoteVolume(v.URL, cfg.ClusterSecret, with.memory)
 		if err != nil {
 			return nil, err
 		}
-		with.opened.add("connections to "+url, client.Close)
+		with.opened.add("connections to "+v.URL, client.Close)
+		remote.Settings = v.settings()
 		volumes[i] = remote
 	}
 	engine, err := openEngine(ctx, master.Config{
 		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: cfg.engineGrace(), MoveRate: with.moveRate,
+		Replicas: cfg.Replicas, Classes: cfg.classes(),
 	}, cfg.VolumeWait)
 	if err != nil {
 		return nil, err

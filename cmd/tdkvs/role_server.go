@@ -28,7 +28,7 @@ func serverCommand(flags *flag.FlagSet) func(context.Context, invocation) error 
 		if err != nil {
 			return err
 		}
-		if err := checkDirs(cfg.Dirs); err != nil {
+		if err := checkDirs(cfg.paths()); err != nil {
 			return err
 		}
 		return runServer(ctx, cfg, given, inv)
@@ -42,15 +42,12 @@ func serverSettings(listen, config string, dirs []string) (serverConfig, error) 
 			return serverConfig{}, misusef("server: flag -listen: %v", err)
 		}
 	}
-	cfg, err := loadServer(config)
+	cfg, err := loadServer(config, dirs)
 	if err != nil {
 		return serverConfig{}, err
 	}
 	if listen != "" {
 		cfg.Listen, cfg.Port = listen, 0
-	}
-	if len(dirs) > 0 {
-		cfg.Dirs = dirs
 	}
 	return cfg, nil
 }
@@ -59,7 +56,7 @@ func serverSettings(listen, config string, dirs []string) (serverConfig, error) 
 func runServer(ctx context.Context, cfg serverConfig, given credentials, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
-	log.Info("starting", "role", "server", "version", versionText(), "directories", cfg.Dirs)
+	log.Info("starting", "role", "server", "version", versionText(), "directories", cfg.paths())
 	var opened closers
 	return opened.close(serveStore(ctx, cfg, given, inv, log, &opened))
 }
@@ -72,22 +69,25 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 	volumes := make([]master.Volume, len(stores))
 	workers := make([]component, len(stores), len(stores)+1)
 	for i, store := range stores {
-		volumes[i] = master.Volume{Name: store.path, Blobs: store.Store}
+		volumes[i] = master.Volume{Name: store.path, Blobs: store.Store, Settings: cfg.Dirs[i].settings()}
 		workers[i] = store.Run
 	}
-	engine, err := master.Open(ctx, master.Config{DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace()})
+	engine, err := master.Open(ctx, master.Config{
+		DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace(), Replicas: cfg.Replicas, Classes: cfg.classes(),
+	})
 	if err != nil {
 		return err
 	}
 	keys := given
 	if keys.source == fromNowhere {
 		// The lock of the metadata is held, so no other process is at this.
-		if keys, err = storedCredentials(vfs.OS(), cfg.Dirs[0], log); err != nil {
+		if keys, err = storedCredentials(vfs.OS(), cfg.Dirs[0].Path, log); err != nil {
 			return err
 		}
 	}
 	err = front{
-		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, log: log, stdout: inv.stdout,
+		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, classes: cfg.classNames(),
+		log: log, stdout: inv.stdout,
 	}.run(ctx, append(workers, engine.Run)...)
 	logMetadata(log, engine)
 	for _, store := range stores {
@@ -108,14 +108,14 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 	var group errgroup.Group
 	var db *badgerdb.DB
 	group.Go(func() (err error) {
-		db, err = openMetadata(filepath.Join(cfg.Dirs[0], metadataDir), cfg.diskConfig, log)
+		db, err = openMetadata(filepath.Join(cfg.Dirs[0].Path, metadataDir), cfg.diskConfig, log)
 		return err
 	})
 	stores := make([]localVolume, len(cfg.Dirs))
 	memory := newBudgets()
 	for i, dir := range cfg.Dirs {
 		group.Go(func() error {
-			path, err := filepath.Abs(filepath.Join(dir, volumeDir))
+			path, err := filepath.Abs(filepath.Join(dir.Path, volumeDir))
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tdkvs/master/meta"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of docs/operations.md")
@@ -89,37 +91,48 @@ func settingRows(path string, v reflect.Value, comments map[string]string) strin
 			continue
 		}
 		name := path + field.Tag.Get("yaml")
-		value, nested := defaultText(v.Field(i))
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, comments[v.Type().Name()+"."+field.Name])
-		if nested {
-			rows.WriteString(settingRows(name+".", v.Field(i), comments))
-		}
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, defaultText(v.Field(i)), comments[v.Type().Name()+"."+field.Name])
+		rows.WriteString(nestedRows(name, v.Field(i), comments))
 	}
 	return rows.String()
 }
 
-// defaultText writes a default as a file would, and tells whether the setting
-// has settings of its own.
-func defaultText(v reflect.Value) (text string, nested bool) {
+// nestedRows are the rows of a setting that has settings of its own.
+func nestedRows(name string, v reflect.Value, comments map[string]string) string {
+	switch {
+	case v.Type() == reflect.TypeFor[meta.Code]():
+		return ""
+	case v.Kind() == reflect.Struct:
+		return settingRows(name+".", v, comments)
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		return settingRows(name+"[].", reflect.Zero(v.Type().Elem()), comments)
+	case v.Type() == reflect.TypeFor[map[string]classConfig]():
+		return settingRows(name+".NAME.", reflect.ValueOf(defaultClass()), comments)
+	}
+	return ""
+}
+
+// defaultText writes a default as a file would.
+func defaultText(v reflect.Value) string {
+	text := ""
 	switch value := v.Interface().(type) {
 	case []string:
 		text = strings.Join(value, ", ")
+	case []dirEntry:
+		text = strings.Join((&serverConfig{Dirs: value}).paths(), ", ")
 	case time.Duration:
 		text = durationText(value)
 	case byteSize:
 		text = value.String()
 	default:
-		if v.Kind() == reflect.Struct {
-			return "", true
-		}
-		if !v.IsZero() {
+		if v.Kind() != reflect.Struct && !v.IsZero() {
 			text = fmt.Sprint(value)
 		}
 	}
 	if text != "" {
 		text = "`" + text + "`"
 	}
-	return text, false
+	return text
 }
 
 // durationText writes 5m where Go writes 5m0s.

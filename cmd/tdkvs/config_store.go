@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"tdkvs/master"
+	"tdkvs/master/erasure"
+	"tdkvs/master/meta"
+	"tdkvs/s3api"
+)
+
+// checkDirs checks the list of the file.
+func (c *serverConfig) checkDirs(doc *document) {
+	if len(c.Dirs) == 0 {
+		doc.rejectf("dirs", "name at least one directory")
+	}
+	for i, d := range c.Dirs {
+		path := fmt.Sprintf("dirs[%d]", i)
+		d.check(doc, path)
+		if d.Path == "" {
+			doc.rejectf(path, "path is missing: name a directory")
+		}
+	}
+}
+
+// paths are the directories of the list.
+func (c *serverConfig) paths() []string {
+	paths := make([]string, len(c.Dirs))
+	for i, d := range c.Dirs {
+		paths[i] = d.Path
+	}
+	return paths
+}
+
+// entriesOf are directories of which nothing else is said.
+func entriesOf(dirs []string) []dirEntry {
+	entries := make([]dirEntry, len(dirs))
+	for i, dir := range dirs {
+		entries[i].Path = dir
+	}
+	return entries
+}
+
+// maxZoneName bounds the name of a zone, in bytes.
+const maxZoneName = 128
+
+func (p placeConfig) check(doc *document, path string) {
+	if doc.has(path+".weight") && (p.Weight < 1 || p.Weight > master.MaxWeight) {
+		doc.rejectf(path+".weight", "want 1 to %d, not %d", master.MaxWeight, p.Weight)
+	}
+	if p.Zone != nil && len(*p.Zone) > maxZoneName {
+		doc.rejectf(path+".zone", "want at most %d bytes, not %d", maxZoneName, len(*p.Zone))
+	}
+}
+
+// settings are the part of a volume in the store as the engine takes it.
+func (p placeConfig) settings() master.VolumeSettings {
+	return master.VolumeSettings{Zone: p.Zone, Weight: p.Weight}
+}
+
+// check refuses what can not be kept, and what the volumes of the list are too few for.
+func (s storeConfig) check(doc *document, volumes int) {
+	switch {
+	case !doc.has("replicas"):
+	case s.Replicas < 1 || s.Replicas > meta.MaxReplicas:
+		doc.rejectf("replicas", "want 1 to %d, not %d", meta.MaxReplicas, s.Replicas)
+	case s.Replicas > volumes:
+		doc.rejectf("replicas", "%d copies need %d volumes, and the list has %d", s.Replicas, s.Replicas, volumes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.StorageClasses)) {
+		path := "storage_classes." + name
+		if !regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`).MatchString(name) {
+			doc.rejectf(path, "want a name of at most 64 capital letters, digits and _ that begins with a letter")
+		}
+		s.StorageClasses[name].check(doc, path, volumes)
+	}
+}
+
+func (c classConfig) check(doc *document, path string, volumes int) {
+	at := path
+	if doc.has(path + ".code") {
+		at += ".code"
+	}
+	scheme := erasure.Scheme{Data: c.Code.Data, Parity: c.Code.Parity}
+	switch err := scheme.Validate(); {
+	case c.Code == meta.Code{}:
+		doc.rejectf(path, "code is missing: want shards of data and of parity, such as 4+2")
+	case err != nil:
+		doc.rejectf(at, "%d+%d: want at least 1 shard of data, 1 to %d of parity, and at most %d together",
+			c.Code.Data, c.Code.Parity, meta.MaxReplicas-1, erasure.MaxShards)
+	case c.Code.Parity >= meta.MaxReplicas:
+		doc.rejectf(at, "%d shards of parity: want at most %d", c.Code.Parity, meta.MaxReplicas-1)
+	case c.Code.Shards() > volumes:
+		doc.rejectf(at, "%d+%d needs %d volumes, and the list has %d", c.Code.Data, c.Code.Parity, c.Code.Shards(), volumes)
+	}
+}
+
+// classes are the storage classes as the engine takes them.
+func (s storeConfig) classes() map[string]master.Class {
+	classes := make(map[string]master.Class, len(s.StorageClasses))
+	for name, c := range s.StorageClasses {
+		classes[s3api.RecordedClass(name)] = master.Class{Code: c.Code, MinSize: int64(c.MinSize)}
+	}
+	return classes
+}
+
+// classNames are the names of the storage classes, in order.
+func (s storeConfig) classNames() []string {
+	return slices.Sorted(maps.Keys(s.StorageClasses))
+}
+
+// parseCode reads an erasure code, as 4+2.
+func parseCode(text string) (meta.Code, error) {
+	m := regexp.MustCompile(`^([0-9]{1,3})\+([0-9]{1,3})$`).FindStringSubmatch(strings.ReplaceAll(text, " ", ""))
+	if m == nil {
+		return meta.Code{}, fmt.Errorf("want shards of data and of parity, such as 4+2, not %q", text)
+	}
+	var c meta.Code
+	_, err := fmt.Sscan(m[1]+" "+m[2], &c.Data, &c.Parity)
+	return c, err
+}
