@@ -80,6 +80,11 @@ linear: build ## long linearizability test: contending clients and SIGKILL (TDKV
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_LINEAR_ROUNDS=$${TDKVS_LINEAR_ROUNDS:-50} \
 		go test -count=1 -timeout 60m -run Linearity -v $(TESTFLAGS) ./compat-tests/...
 
+.PHONY: grow
+grow: build ## a volume comes, another goes, under load, with many objects (TDKVS_GROW_OBJECTS=100000)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_GROW_OBJECTS=$${TDKVS_GROW_OBJECTS:-100000} \
+		go test -count=1 -timeout 60m -run UnderLoad -p 1 -parallel 1 -v $(TESTFLAGS) ./compat-tests
+
 .PHONY: bench
 bench: build ## benchmarks of every package, and of the binary with 32 clients
 	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT_PACKAGES)

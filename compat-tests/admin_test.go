@@ -135,11 +135,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 	defer func() { endReaders(); endCrew() }() // also where the test ends early; again is no matter
 
 	added := d.addVolume(t, "volume4")
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if up, _ := (&deployment{addr: strings.TrimPrefix(added, "http://")}).probe("/-/healthz"); up {
-			break
-		}
-	}
+	d.waitUp(t, added)
 	if out := d.mustAdmin(t, "volume", "add", added, "-watch", "-interval", "200ms"); !strings.Contains(out, "volume 4 (") || !strings.Contains(out, "done: ") {
 		t.Errorf("volume add: %s", out)
 	}
@@ -188,6 +184,17 @@ func TestVolumesComeAndGo(t *testing.T) {
 	for _, key := range r.keys[:20] {
 		r.read(t, key)
 	}
+}
+
+// waitUp waits until a volume process answers.
+func (d *deployment) waitUp(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if up, _ := (&deployment{addr: strings.TrimPrefix(url, "http://")}).probe("/-/healthz"); up {
+			return
+		}
+	}
+	t.Fatalf("%s is not up", url)
 }
 
 // cancelMidway begins to delete a volume and changes its mind when some of it has moved.

@@ -166,23 +166,26 @@ func (w *writer) remove(key string) error {
 	return err
 }
 
-// putParts writes a body as a multipart upload of two parts. Only the completion makes it an object.
 func (w *writer) putParts(key string, body []byte) error {
-	ctx, b := context.Background(), aws.String(crewBucket)
-	up, err := w.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: b, Key: &key})
+	return uploadInTwo(context.Background(), w.s3, crewBucket, key, body)
+}
+
+// uploadInTwo writes a body as a multipart upload of two parts. Only the completion makes it an object.
+func uploadInTwo(ctx context.Context, c *s3.Client, bucket, key string, body []byte) error {
+	up, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		return err
 	}
 	var parts []types.CompletedPart
 	for i, piece := range [][]byte{body[:minPart], body[minPart:]} {
 		number := int32(i + 1)
-		out, err := w.s3.UploadPart(ctx, &s3.UploadPartInput{Bucket: b, Key: &key, UploadId: up.UploadId, PartNumber: &number, Body: bytes.NewReader(piece)})
+		out, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: &number, Body: bytes.NewReader(piece)})
 		if err != nil {
 			return err
 		}
 		parts = append(parts, types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
 	}
-	_, err = w.s3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: b, Key: &key, UploadId: up.UploadId,
+	_, err = c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: up.UploadId,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 	return err
 }

@@ -41,6 +41,8 @@ type settings struct {
 	garbageGrace  time.Duration // 0: the default
 	clusterSecret string        // of a cluster; "": one of its own
 	dir           string        // that outlives the test; "": one of its own
+	volumes       int           // of a cluster; 0: three
+	lines         string        // further ones of the master's or the server's configuration
 }
 
 // eachDeployment runs a test against a fresh store of either kind.
@@ -92,9 +94,9 @@ func newDeployment(t testing.TB, kind string, s settings) *deployment {
 
 func (s settings) yaml() string {
 	if s.garbageGrace == 0 {
-		return ""
+		return s.lines
 	}
-	return fmt.Sprintf("garbage_grace: %v\n", s.garbageGrace)
+	return fmt.Sprintf("garbage_grace: %v\n%s", s.garbageGrace, s.lines)
 }
 
 func (d *deployment) layOutServer(t testing.TB, s settings) {
@@ -116,7 +118,11 @@ func (d *deployment) layOutCluster(t testing.TB, s settings) {
 		secret = randomHex(16)
 	}
 	var urls strings.Builder
-	for i := 1; i <= 3; i++ {
+	volumes := s.volumes
+	if volumes == 0 {
+		volumes = 3
+	}
+	for i := 1; i <= volumes; i++ {
 		name, addr := fmt.Sprintf("volume%d", i), freeAddress(t)
 		dir := filepath.Join(d.dir, name)
 		fmt.Fprintf(&urls, "  - http://%s\n", addr)

@@ -21,5 +21,6 @@
 //	TDKVS_MEMORY_DELETIONS  objects in each of 32 DeleteObjects at once (default 200, at most 1000)
 //	TDKVS_MEMORY_CLIENTS    clients that each send, and then ask for, 1 MiB at once (default 256)
 //	TDKVS_VERSIONS          versions of the key that has many (default 2000)
+//	TDKVS_GROW_OBJECTS      objects while a volume comes, or goes, under load (default 2000)
 //	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
 package compattests
