@@ -22,5 +22,6 @@
 //	TDKVS_MEMORY_CLIENTS    clients that each send, and then ask for, 1 MiB at once (default 256)
 //	TDKVS_VERSIONS          versions of the key that has many (default 2000)
 //	TDKVS_GROW_OBJECTS      objects while a volume comes, or goes, under load (default 2000)
+//	TDKVS_MOVE_MIB          what moves while the rebalance is timed, of small and of large objects (default 16)
 //	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
 package compattests

@@ -5,8 +5,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,18 +118,20 @@ func scaleBody(i int) []byte { return content(scaleKey(i), scaleSize(i)) }
 // each calls f for every object, from several goroutines, and fails the test at the first error.
 func (s *scale) each(t *testing.T, f func(i int) error) {
 	t.Helper()
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range scaleWorkers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < s.objects && !t.Failed(); i = int(next.Add(1)) - 1 {
-				if err := f(i); err != nil {
-					t.Errorf("object %d: %v", i, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	inParallel(t, s.objects, f)
+}
+
+// inParallel calls f for every number below n, from several goroutines, and fails the test at the first error.
+func inParallel(t *testing.T, n int, f func(i int) error) {
+	t.Helper()
+	together(scaleWorkers, n, func(i int) {
+		if t.Failed() {
+			return
+		}
+		if err := f(i); err != nil {
+			t.Errorf("object %d: %v", i, err)
+		}
+	})
 	if t.Failed() {
 		t.FailNow()
 	}
