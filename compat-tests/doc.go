@@ -23,5 +23,6 @@
 //	TDKVS_VERSIONS          versions of the key that has many (default 2000)
 //	TDKVS_GROW_OBJECTS      objects while a volume comes, or goes, under load (default 2000)
 //	TDKVS_MOVE_MIB          what moves while the rebalance is timed, of small and of large objects (default 16)
+//	TDKVS_YIELD_MIB         what there is to be spread while clients' latencies are measured, of small and of large objects (default 8)
 //	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
 package compattests
