@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,8 +48,15 @@ type Slot struct {
 // Map is an immutable list of slots ready to place keys. It is safe for use by any number of goroutines.
 type Map struct {
 	slots   []Slot
-	volumes int // distinct volumes that have an active slot
-	zones   int // distinct zones of those volumes; a volume without a zone is one of its own
+	volumes int      // distinct volumes that have an active slot
+	zones   int      // distinct zones of those volumes; a volume without a zone is one of its own
+	members []member // those volumes, the members of a zone side by side
+}
+
+// member is a volume that has an active slot.
+type member struct {
+	volume uint32
+	zone   string
 }
 
 // New returns the map of the given slots, which it copies. An empty list is a valid map that places nothing. It returns
@@ -70,17 +78,33 @@ func New(slots []Slot) (*Map, error) {
 			live[s.Volume] = s.Zone
 		}
 	}
-	m := &Map{slots: slices.Clone(slots), volumes: len(live)}
-	named := make(map[string]struct{})
-	for _, zone := range live {
-		if zone == "" {
-			m.zones++
-		} else {
-			named[zone] = struct{}{}
-		}
+	m := &Map{slots: slices.Clone(slots), members: make([]member, 0, len(live))}
+	for volume, zone := range live {
+		m.members = append(m.members, member{volume, zone})
 	}
-	m.zones += len(named)
+	slices.SortFunc(m.members, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.zone, b.zone), cmp.Compare(a.volume, b.volume))
+	})
+	m.volumes, m.zones = m.count(everyVolume)
 	return m, nil
+}
+
+func everyVolume(uint32) bool { return true }
+
+// count returns how many volumes with an active slot are usable, and in how many zones they lie.
+func (m *Map) count(usable func(volume uint32) bool) (volumes, zones int) {
+	last := -1 // the latest of members that is usable
+	for i, v := range m.members {
+		if !usable(v.volume) {
+			continue
+		}
+		volumes++
+		if last < 0 || v.zone == "" || m.members[last].zone != v.zone {
+			zones++
+		}
+		last = i
+	}
+	return volumes, zones
 }
 
 // Len returns the number of slots, whatever their state.
@@ -104,24 +128,37 @@ func (m *Map) Zones() int { return m.zones }
 //
 // Given room in dst, Choose does not allocate unless more than 64 slots have to be considered.
 func (m *Map) Choose(hash uint64, r int, dst []int) []int {
-	r = min(r, m.volumes)
+	return m.pick(hash, r, m.volumes, m.zones, everyVolume, dst)
+}
+
+// ChooseWhere is Choose among the volumes that are usable: it passes over the others as if they had no active slot, so
+// that it answers what Choose does on a map where their slots drain. usable is asked any number of times for a volume
+// and must say the same throughout.
+func (m *Map) ChooseWhere(hash uint64, r int, usable func(volume uint32) bool, dst []int) []int {
+	volumes, zones := m.count(usable)
+	return m.pick(hash, r, volumes, zones, usable, dst)
+}
+
+// pick chooses among usable volumes, of which there are so many, in so many zones.
+func (m *Map) pick(hash uint64, r, volumes, zones int, usable func(volume uint32) bool, dst []int) []int {
+	r = min(r, volumes)
 	base := len(dst)
-	dst = m.choose(hash, min(r, m.zones), dst, base, m.zoneTaken)
+	dst = m.choose(hash, min(r, zones), dst, base, usable, m.zoneTaken)
 	if len(dst)-base < r {
-		dst = m.choose(hash, r, dst, base, m.volumeTaken)
+		dst = m.choose(hash, r, dst, base, usable, m.volumeTaken)
 	}
 	return dst
 }
 
-// choose walks the preference list of a key from its beginning and appends the active slots that taken does not refuse,
-// until r slots are chosen behind base. There must be as many.
-func (m *Map) choose(hash uint64, r int, dst []int, base int, taken func([]int, Slot) bool) []int {
+// choose walks the preference list of a key from its beginning and appends the active slots of usable volumes that
+// taken does not refuse, until r slots are chosen behind base. There must be as many.
+func (m *Map) choose(hash uint64, r int, dst []int, base int, usable func(uint32) bool, taken func([]int, Slot) bool) []int {
 	var room [64]int
 	l, seen := list{key: hash, slots: len(m.slots)}, room[:0]
 	for len(dst)-base < r {
 		var i int
 		seen, i = l.next(seen)
-		if m.slots[i].State == Active && !taken(dst[base:], m.slots[i]) {
+		if s := m.slots[i]; s.State == Active && usable(s.Volume) && !taken(dst[base:], s) {
 			dst = append(dst, i)
 		}
 	}
