@@ -94,6 +94,7 @@ type Engine struct {
 	pins         *pins
 	garbage      *collector
 	rebalance    *rebalancer
+	prober       *prober
 	completing   *uploadSet
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
 
@@ -134,6 +135,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e.garbage = newCollector(e)
 	e.rebalance = newRebalancer(e, cfg.MoveRate)
+	e.prober = newProber(e)
 	e.completing = newUploadSet()
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {

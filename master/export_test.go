@@ -1,7 +1,37 @@
 package master
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"tdkvs/master/meta"
+)
 
 // RebalanceStep advances the rebalance by one step, for tests that stop it at
 // any moment.
 func (e *Engine) RebalanceStep(ctx context.Context) (State, error) { return e.rebalance.Step(ctx) }
+
+// Usable reports whether new blobs go to a volume.
+func (e *Engine) Usable(number meta.VolumeID) bool { return e.usable(number) }
+
+// Readable reports whether a volume's blobs are asked for.
+func (e *Engine) Readable(number meta.VolumeID) bool { return e.readable(number) }
+
+// Latency is how long a volume takes to the first byte of a blob.
+func (e *Engine) Latency(number meta.VolumeID) time.Duration { return e.latency(number) }
+
+// ProbeLimit sets how long a volume may take to say how it is.
+func (e *Engine) ProbeLimit(d time.Duration) { e.prober.limit = d }
+
+// ProbeRound asks every volume once how it is.
+func (e *Engine) ProbeRound(ctx context.Context) { e.prober.round(ctx) }
+
+// Candidates returns where the n pieces of a key are to be written now.
+func (e *Engine) Candidates(hash uint64, n int) (volumes []meta.VolumeID, home bool, err error) {
+	return e.layouts.now().candidates(hash, n, e.usable)
+}
+
+// Place returns where the n pieces of a key belong.
+func (e *Engine) Place(hash uint64, n int) ([]meta.VolumeID, error) {
+	return e.layouts.now().place(hash, n)
+}

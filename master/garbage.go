@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tdkvs/master/meta"
@@ -35,8 +36,9 @@ type GarbageStats struct {
 // first, deletes what they name, and then their rows. Deleting twice is no
 // error, so a step cut off anywhere is simply repeated.
 type collector struct {
-	e     *Engine
-	woken chan struct{}
+	e        *Engine
+	woken    chan struct{}
+	returned atomic.Bool // a volume has, since the last step
 
 	mu         sync.Mutex // held during a step
 	cursor     []byte     // where the next step looks on; nil: from the start
@@ -54,9 +56,9 @@ type backoff struct {
 }
 
 // failed is b after one more failure: a second from now, and twice as long with
-// every failure in a row.
-func (b backoff) failed(now time.Time) backoff {
-	return backoff{failures: b.failures + 1, until: now.Add(min(time.Second<<min(b.failures, 16), maxVolumeDelay))}
+// every failure in a row, up to a limit.
+func (b backoff) failed(now time.Time, limit time.Duration) backoff {
+	return backoff{failures: b.failures + 1, until: now.Add(min(time.Second<<min(b.failures, 16), limit))}
 }
 
 func newCollector(e *Engine) *collector {
@@ -84,6 +86,12 @@ func (c *collector) wake() {
 	case c.woken <- struct{}{}:
 	default:
 	}
+}
+
+// volumeIsBack has no volume left alone any more.
+func (c *collector) volumeIsBack() {
+	c.returned.Store(true)
+	c.wake()
 }
 
 func (c *collector) snapshot() GarbageStats {
@@ -116,6 +124,9 @@ type entry struct {
 func (c *collector) Step(ctx context.Context) (State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.returned.Swap(false) {
+		clear(c.down)
+	}
 	now := c.e.now()
 	entries, err := c.due(ctx, now)
 	if err != nil {
@@ -327,7 +338,7 @@ func (c *collector) deleteOn(ctx context.Context, number meta.VolumeID, ids []vo
 
 // backOff leaves a volume alone for a while.
 func (c *collector) backOff(number meta.VolumeID, err error, now time.Time) time.Time {
-	b := c.down[number].failed(now)
+	b := c.down[number].failed(now, maxVolumeDelay)
 	c.down[number] = b
 	c.count(GarbageStats{Failures: 1, LastError: fmt.Sprintf("volume %d: %v", number, err)})
 	c.e.log.Warn("garbage on a volume can not be removed for now", "volume", number, "retry", b.until, "error", err)

@@ -2,7 +2,9 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -72,6 +74,31 @@ func (l *layout) place(hash uint64, n int) ([]meta.VolumeID, error) {
 	return l.volumesOf(slots), nil
 }
 
+// candidates returns where to write the n pieces of an extent now: where place
+// wants them, and for a volume that is not usable the next one of the hash that
+// is. Where none is left, the volume stays: what it says to the attempt is the
+// reason. home reports that all n pieces are where they belong.
+func (l *layout) candidates(hash uint64, n int, usable func(meta.VolumeID) bool) (volumes []meta.VolumeID, home bool, err error) {
+	volumes, err = l.place(hash, n)
+	if err != nil {
+		return nil, false, err
+	}
+	home = len(volumes) == n
+	if !slices.ContainsFunc(volumes, func(v meta.VolumeID) bool { return !usable(v) }) {
+		return volumes, home, nil
+	}
+	var room [8]int
+	slots := l.slots.ChooseWhere(hash, n, func(v uint32) bool { return usable(meta.VolumeID(v)) }, room[:0])
+	instead := l.volumesOf(slots)
+	instead = slices.DeleteFunc(instead, func(v meta.VolumeID) bool { return slices.Contains(volumes, v) })
+	for i, v := range volumes {
+		if len(instead) > 0 && !usable(v) {
+			volumes[i], instead, home = instead[0], instead[1:], false
+		}
+	}
+	return volumes, home, nil
+}
+
 // volumesOf returns the volumes of slots, in their order.
 func (l *layout) volumesOf(slots []int) []meta.VolumeID {
 	volumes := make([]meta.VolumeID, len(slots))
@@ -85,28 +112,27 @@ func (l *layout) volumesOf(slots []int) []meta.VolumeID {
 // placed by one layout and recorded later; whoever moves pieces to where a new
 // layout wants them must come behind the last write that an older one placed.
 type layouts struct {
+	current atomic.Pointer[layout] // changed with mu held
+
 	mu      sync.Mutex // owns what follows
-	current *layout
 	writers map[*layout]int
 }
 
 func newLayouts(l *layout) *layouts {
-	return &layouts{current: l, writers: make(map[*layout]int)}
+	ls := &layouts{writers: make(map[*layout]int)}
+	ls.current.Store(l)
+	return ls
 }
 
 // now returns the layout in force.
-func (ls *layouts) now() *layout {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	return ls.current
-}
+func (ls *layouts) now() *layout { return ls.current.Load() }
 
 // write returns the layout in force for a write, which calls done once what it
 // has placed is recorded or given up.
 func (ls *layouts) write() (l *layout, done func()) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	l = ls.current
+	l = ls.current.Load()
 	ls.writers[l]++
 	return l, func() {
 		ls.mu.Lock()
@@ -121,7 +147,7 @@ func (ls *layouts) write() (l *layout, done func()) {
 func (ls *layouts) replace(l *layout) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.current = l
+	ls.current.Store(l)
 }
 
 // settled reports whether no write is under way that an older layout has placed.
@@ -129,7 +155,7 @@ func (ls *layouts) settled() bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for l := range ls.writers {
-		if l != ls.current {
+		if l != ls.current.Load() {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -35,10 +36,11 @@ const (
 // lie elsewhere it copies, verifies, records the new place and queues the old
 // piece as garbage, in this order.
 type rebalancer struct {
-	e       *Engine
-	woken   chan struct{}
-	limiter *rate.Limiter
-	pace    int64 // bytes per second where none is set
+	e        *Engine
+	woken    chan struct{}
+	limiter  *rate.Limiter
+	pace     int64       // bytes per second where none is set
+	returned atomic.Bool // a volume has, since the last step
 
 	step     sync.Mutex // held during a step; owns what follows
 	cleaned  bool       // what was made and not recorded has been given up
@@ -72,6 +74,12 @@ func (r *rebalancer) wake() {
 	}
 }
 
+// volumeIsBack has no volume left alone any more, and no pause go on.
+func (r *rebalancer) volumeIsBack() {
+	r.returned.Store(true)
+	r.wake()
+}
+
 // restart begins the passes anew, for a topology of a new epoch. What was counted
 // goes on counting while the work was not done.
 func (r *rebalancer) restart(tx metadb.Tx, epoch uint64, now time.Time) error {
@@ -101,6 +109,10 @@ func setRebalance(tx metadb.Tx, st *metadb.Rebalance) error {
 func (r *rebalancer) Step(ctx context.Context) (State, error) {
 	r.step.Lock()
 	defer r.step.Unlock()
+	if r.returned.Swap(false) {
+		r.resume, r.troubles = time.Time{}, 0
+		clear(r.down)
+	}
 	if !r.cleaned {
 		if err := r.dropIntents(ctx); err != nil {
 			return State{}, err

@@ -49,7 +49,7 @@ func (r *rebalancer) judge(moves []*move) {
 		}
 	}
 	for number, err := range failed {
-		b := r.down[number].failed(r.e.now())
+		b := r.down[number].failed(r.e.now(), maxVolumeDelay)
 		r.down[number] = b
 		r.e.log.Warn("nothing can be moved from or to a volume for now", "volume", number, "retry", b.until, "error", err)
 	}

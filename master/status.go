@@ -38,6 +38,7 @@ type RebalanceStatus struct {
 // Cluster asks the metadata store and every volume. It answers also where these
 // do not: what could not be found out is zero, with the reason beside it.
 func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
+	e.Probe(ctx)
 	h := e.Health(ctx)
 	l := e.layouts.now()
 	st := ClusterStatus{

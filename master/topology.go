@@ -34,7 +34,7 @@ const probeTimeout = 10 * time.Second
 type probe struct {
 	Volume
 	identity volume.Identity
-	blobs    int64 // that it holds
+	status   volume.Status
 	err      error
 }
 
@@ -49,7 +49,7 @@ func probeAll(ctx context.Context, given []Volume) []probe {
 			if err == nil && st.Volume == "" {
 				err = fmt.Errorf("%w: it has no identity", volume.ErrUnavailable)
 			}
-			probes[i] = probe{Volume: v, identity: st.Identity, blobs: st.Blobs, err: err}
+			probes[i] = probe{Volume: v, identity: st.Identity, status: st, err: err}
 		})
 	}
 	wg.Wait()
@@ -80,7 +80,7 @@ func (e *Engine) establish(ctx context.Context, given []Volume) (l *layout, join
 	if topology, err = e.refreshNames(ctx, topology, bound); err != nil {
 		return nil, nil, err
 	}
-	l, err = newLayout(topology, bind(topology, bound))
+	l, err = newLayout(topology, e.bind(topology, bound))
 	return l, joining, err
 }
 
@@ -200,20 +200,26 @@ func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[
 }
 
 // bind makes the ways to the volumes of a topology.
-func bind(t metadb.Topology, probes map[meta.VolumeID]probe) map[meta.VolumeID]*boundVolume {
+func (e *Engine) bind(t metadb.Topology, probes map[meta.VolumeID]probe) map[meta.VolumeID]*boundVolume {
 	bound := make(map[meta.VolumeID]*boundVolume, len(t.Volumes))
 	for _, v := range t.Volumes {
 		if v.State.Member() {
-			bound[v.Number] = bindVolume(v, t.Cluster, probes[v.Number])
+			bound[v.Number] = e.bindVolume(v, t.Cluster, probes[v.Number])
 		}
 	}
 	return bound
 }
 
-func bindVolume(v metadb.Volume, cluster string, p probe) *boundVolume {
-	b := &boundVolume{Volume: v, cluster: cluster, blobs: p.expecting(v.UUID)}
+// bindVolume makes the way to a volume that has answered, or that is down.
+func (e *Engine) bindVolume(v metadb.Volume, cluster string, p probe) *boundVolume {
+	b := &boundVolume{Volume: v, cluster: cluster, blobs: p.expecting(v.UUID), wake: e.prober.woken, asking: make(chan struct{}, 1)}
 	b.Name = p.Name
-	b.identified.Store(p.err == nil)
+	p.status.Identity = p.identity // it may have been claimed since
+	at := newCondition(e.now(), p.status)
+	if p.err != nil {
+		at = at.tookDown(at.since, b.downError(p.err))
+	}
+	b.condition.Store(at)
 	return b
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, err
 			giveSlots(t, joined.Number, v.Weight)
 		},
 		bind: func(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) {
-			bound[joined.Number] = bindVolume(joined, t.Cluster, p)
+			bound[joined.Number] = e.bindVolume(joined, t.Cluster, p)
 		},
 	})
 	return joined, err
@@ -102,8 +102,8 @@ func (e *Engine) admissible(p probe) error {
 	switch {
 	case p.identity.Cluster != "" && p.identity.Cluster != t.Cluster:
 		return refuseChange("%s (volume %s) belongs to cluster %s", p.Name, p.identity.Volume, p.identity.Cluster)
-	case p.blobs > 0:
-		return refuseChange("%s (volume %s) holds %d blobs that are not of this cluster", p.Name, p.identity.Volume, p.blobs)
+	case p.status.Blobs > 0:
+		return refuseChange("%s (volume %s) holds %d blobs that are not of this cluster", p.Name, p.identity.Volume, p.status.Blobs)
 	}
 	return nil
 }
@@ -165,6 +165,7 @@ func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
 	var held int64
 	var room uint64
 	others := 0
+	e.Probe(ctx)
 	for _, h := range e.Health(ctx).Volumes {
 		of, _ := e.layouts.now().volume(h.Number)
 		switch {

@@ -190,8 +190,8 @@ func (m *matcher) matchIdentity(p probe) meta.VolumeID {
 		m.differ(Foreign, given, p.Name, nil, "%s (volume %s) belongs to cluster %s%s", p.Name, id.Volume, id.Cluster, m.formerly(p.Name))
 	case known && v.State == metadb.VolumeRemoved:
 		m.differ(Removed, v, p.Name, nil, "%s is volume %d (%s), which was deleted from this cluster: take it off the list; to use its disk again, empty its directory first, so that it comes as a new volume", p.Name, v.Number, v.UUID)
-	case !known && p.blobs > 0:
-		m.differ(Extra, given, p.Name, nil, "%s (volume %s) is not part of this cluster's topology and holds %d blobs%s", p.Name, id.Volume, p.blobs, m.formerly(p.Name))
+	case !known && p.status.Blobs > 0:
+		m.differ(Extra, given, p.Name, nil, "%s (volume %s) is not part of this cluster's topology and holds %d blobs%s", p.Name, id.Volume, p.status.Blobs, m.formerly(p.Name))
 	case !known:
 		m.join(p)
 	case id.Cluster == "":

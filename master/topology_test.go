@@ -364,6 +364,7 @@ func TestVolumeDownAtStart(t *testing.T) {
 		t.Errorf("%d of 30 objects can not be read", failed)
 	}
 	s.volumes[1].down.Store(false)
+	s.Probe(bg)
 	for i := range 30 {
 		s.wantBody(fmt.Sprint(i), "x")
 	}
@@ -391,6 +392,7 @@ func TestVolumeComesBackAsAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.down.Store(false)
+	e.Probe(bg)
 	h := e.Health(bg)
 	if h.Ready || !strings.Contains(fmt.Sprint(h.Volumes[1].Err), "not the volume") {
 		t.Errorf("health is %+v", h)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,37 +12,25 @@ import (
 	"tdkvs/volume"
 )
 
-// boundVolume is a volume of the topology and the way to it.
+// boundVolume is a volume of the topology, the way to it, and what is known of its
+// health. It stays the same through changes of the topology.
 type boundVolume struct {
 	metadb.Volume
 	cluster string
 	blobs   Blobs
 
-	mu         sync.Mutex  // one identification at a time
-	identified atomic.Bool // it has said that it is the volume expected
-}
+	condition atomic.Pointer[condition]
+	wake      chan<- struct{} // the prober
 
-// use returns the volume's blobs once the volume is known to be the one that the
-// topology means: a volume that was down at the start is asked when it is first
-// needed.
-func (v *boundVolume) use(ctx context.Context) (Blobs, error) {
-	if v.identified.Load() {
-		return v.blobs, nil
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.identified.Load() {
-		return v.blobs, nil
-	}
-	st, err := v.blobs.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("volume %d at %s: %w", v.Number, v.Name, err)
-	}
-	if err := v.check(st.Identity); err != nil {
-		return nil, err
-	}
-	v.identified.Store(true)
-	return v.blobs, nil
+	// What calls leave behind, see observe.go.
+	alive    atomic.Bool           // one was answered since the last probe began
+	failures atomic.Int32          // in a row
+	failure  atomic.Pointer[error] // the last one
+	latency  atomic.Int64          // nanoseconds to the first byte, an average; 0: not known
+
+	asking   chan struct{} // holds one while a probe is out
+	probedAt atomic.Int64  // when the last one went out, in Unix nanoseconds
+	probed   probed
 }
 
 func (v *boundVolume) check(id volume.Identity) error {
@@ -54,13 +41,17 @@ func (v *boundVolume) check(id volume.Identity) error {
 	return nil
 }
 
-// volume returns the blobs of a recorded volume number.
-func (e *Engine) volume(ctx context.Context, number meta.VolumeID) (Blobs, error) {
+// volume returns the blobs of a recorded volume number. While the volume is down
+// it fails at once.
+func (e *Engine) volume(_ context.Context, number meta.VolumeID) (Blobs, error) {
 	v, ok := e.layouts.now().volumes[number]
 	if !ok {
 		return nil, fmt.Errorf("%w: no volume has number %d", volume.ErrUnavailable, number)
 	}
-	return v.use(ctx)
+	if down := v.condition.Load().down; down != nil {
+		return nil, down
+	}
+	return observed{v}, nil
 }
 
 func newBlobID() volume.BlobID {
@@ -69,9 +60,6 @@ func newBlobID() volume.BlobID {
 	return id
 }
 
-// healthTimeout bounds the question to one volume.
-const healthTimeout = 3 * time.Second
-
 // Health says whether the store can serve every object.
 type Health struct {
 	Ready    bool // the metadata answers and every volume is reachable and itself
@@ -79,14 +67,15 @@ type Health struct {
 	Volumes  []VolumeHealth // in order of number
 }
 
-// VolumeHealth is the state of one volume. Err is nil for a volume that answered
-// and is the one expected; Status is then set.
+// VolumeHealth is the state of one volume.
 type VolumeHealth struct {
-	Number meta.VolumeID
-	UUID   string
-	Name   string
-	Err    error
-	Status volume.Status
+	Number  meta.VolumeID
+	UUID    string
+	Name    string
+	Err     error         // why it is not used; nil: it answers, and is the one expected
+	Since   time.Time     // when it came to be so
+	Status  volume.Status // what it said when it last answered
+	Latency time.Duration // to the first byte of a blob, of late; 0: not known
 
 	Draining bool // it is being deleted: what it holds moves to the others
 }
@@ -103,21 +92,19 @@ func (e *Engine) sealed() error {
 	return nil
 }
 
-// Health asks the metadata store and every volume, all at once.
+// Health asks the metadata store, and says how the volumes were found when they
+// were last asked, a second or two ago.
 func (e *Engine) Health(ctx context.Context) Health {
 	l := e.layouts.now()
 	h := Health{Ready: true, Volumes: make([]VolumeHealth, 0, len(l.volumes))}
-	var wg sync.WaitGroup
 	for _, v := range l.topology.Volumes {
 		if !v.State.Member() {
 			continue
 		}
-		h.Volumes = append(h.Volumes, VolumeHealth{})
-		into := &h.Volumes[len(h.Volumes)-1]
-		wg.Go(func() {
-			*into = l.volumes[v.Number].health(ctx)
-			into.Draining = v.State == metadb.VolumeDraining
-		})
+		of := l.volumes[v.Number].health()
+		of.Draining = v.State == metadb.VolumeDraining
+		h.Volumes = append(h.Volumes, of)
+		h.Ready = h.Ready && of.Err == nil
 	}
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		_, err := tx.Get(metadb.IdentityKey())
@@ -129,28 +116,15 @@ func (e *Engine) Health(ctx context.Context) Health {
 	if err != nil {
 		h.Ready, h.Metadata = false, err.Error()
 	}
-	wg.Wait()
-	for _, v := range h.Volumes {
-		h.Ready = h.Ready && v.Err == nil
-	}
 	return h
 }
 
-func (v *boundVolume) health(ctx context.Context) VolumeHealth {
-	h := VolumeHealth{Number: v.Number, UUID: v.UUID, Name: v.Name}
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	st, err := v.blobs.Status(ctx)
-	if err == nil {
-		err = v.check(st.Identity)
-		v.identified.Store(err == nil) // a volume may have been swapped since
+func (v *boundVolume) health() VolumeHealth {
+	c := v.condition.Load()
+	return VolumeHealth{
+		Number: v.Number, UUID: v.UUID, Name: v.Name, Err: c.down, Since: c.since, Status: c.status,
+		Latency: time.Duration(v.latency.Load()),
 	}
-	if err != nil {
-		h.Err = err
-		return h
-	}
-	h.Status = st
-	return h
 }
 
 // Topology returns the topology that the engine works with.

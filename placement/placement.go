@@ -132,8 +132,8 @@ func (m *Map) Choose(hash uint64, r int, dst []int) []int {
 }
 
 // ChooseWhere is Choose among the volumes that are usable: it passes over the others as if they had no active slot, so
-// that it answers what Choose does on a map where their slots drain. usable is asked any number of times for a volume
-// and must say the same throughout.
+// that it answers what Choose does on a map where their slots drain. Where usable changes its mind meanwhile, the answer
+// may be one of either, or shorter.
 func (m *Map) ChooseWhere(hash uint64, r int, usable func(volume uint32) bool, dst []int) []int {
 	volumes, zones := m.count(usable)
 	return m.pick(hash, r, volumes, zones, usable, dst)
@@ -151,11 +151,11 @@ func (m *Map) pick(hash uint64, r, volumes, zones int, usable func(volume uint32
 }
 
 // choose walks the preference list of a key from its beginning and appends the active slots of usable volumes that
-// taken does not refuse, until r slots are chosen behind base. There must be as many.
+// taken does not refuse, until r slots are chosen behind base or none is left.
 func (m *Map) choose(hash uint64, r int, dst []int, base int, usable func(uint32) bool, taken func([]int, Slot) bool) []int {
 	var room [64]int
 	l, seen := list{key: hash, slots: len(m.slots)}, room[:0]
-	for len(dst)-base < r {
+	for len(dst)-base < r && len(seen) < len(m.slots) {
 		var i int
 		seen, i = l.next(seen)
 		if s := m.slots[i]; s.State == Active && usable(s.Volume) && !taken(dst[base:], s) {

@@ -1,0 +1,240 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"tdkvs/volume"
+)
+
+// observed is a volume whose calls tell of its health: how they ended, and how
+// long it took to the first byte of a blob. They end when the volume goes down.
+type observed struct{ v *boundVolume }
+
+// visit is one call to a volume.
+type visit struct {
+	v      *boundVolume
+	caller context.Context // as it came
+	ctx    context.Context // of the call: it ends with the caller's, and when the volume goes down
+	at     *condition      // when it began
+	cancel context.CancelFunc
+	leave  func() bool
+}
+
+func (o observed) visit(ctx context.Context) visit {
+	at := o.v.condition.Load()
+	joined, cancel := context.WithCancel(ctx)
+	return visit{v: o.v, caller: ctx, ctx: joined, at: at, cancel: cancel, leave: context.AfterFunc(at.serving, cancel)}
+}
+
+// end ends the call, which err came of.
+func (x *visit) end(err error) error {
+	x.leave()
+	x.cancel()
+	return x.outcome(err)
+}
+
+// outcome notes what an error, or none, says of the volume, and returns it as the
+// caller should see it.
+func (x *visit) outcome(err error) error {
+	switch {
+	case err == nil:
+		x.v.served()
+		return nil
+	case x.at.serving.Err() != nil && x.caller.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, volume.ErrUnavailable)):
+		return context.Cause(x.at.serving)
+	case ofTheVolume(err):
+		x.v.failed(err)
+	case errors.Is(err, volume.ErrNoSpace), errors.Is(err, volume.ErrReadOnly):
+		x.v.served()
+		x.v.ask() // what it says of itself has changed
+	case ofTheBlob(err) && !errors.Is(err, context.Canceled):
+		x.v.served()
+	}
+	return err
+}
+
+// ofTheVolume reports that an error says of the volume itself that it does not
+// serve. A deadline is of the engine's making: clients go away, and are cancelled.
+func ofTheVolume(err error) bool {
+	for _, target := range []error{volume.ErrUnavailable, volume.ErrWrongVolume, volume.ErrDenied, context.DeadlineExceeded} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// served notes a sign of life.
+func (v *boundVolume) served() {
+	if !v.alive.Load() { // or it would go from processor to processor
+		v.alive.Store(true)
+	}
+	if v.failures.Load() != 0 {
+		v.failures.Store(0)
+	}
+}
+
+// failed notes a call that the volume itself has failed.
+func (v *boundVolume) failed(err error) {
+	v.failures.Add(1)
+	v.failure.Store(&err)
+	v.ask()
+}
+
+// Put implements Blobs. A body that breaks is not the volume's fault.
+func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	x := o.visit(ctx)
+	source := &sourceWatch{r: body}
+	err := o.v.blobs.Put(x.ctx, id, size, source, desc)
+	if err != nil && source.err != nil && x.at.serving.Err() == nil {
+		x.leave()
+		x.cancel()
+		return err
+	}
+	return x.end(err)
+}
+
+// sourceWatch tells an error of the body from one of the volume.
+type sourceWatch struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceWatch) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// Stat implements Blobs.
+func (o observed) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
+	x := o.visit(ctx)
+	info, err := o.v.blobs.Stat(x.ctx, id)
+	return info, x.end(err)
+}
+
+// Delete implements Blobs.
+func (o observed) Delete(ctx context.Context, ids []volume.BlobID) error {
+	x := o.visit(ctx)
+	return x.end(o.v.blobs.Delete(x.ctx, ids))
+}
+
+// List implements Blobs.
+func (o observed) List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error) {
+	x := o.visit(ctx)
+	infos, err := o.v.blobs.List(x.ctx, after, limit)
+	return infos, x.end(err)
+}
+
+// Status implements Blobs.
+func (o observed) Status(ctx context.Context) (volume.Status, error) {
+	x := o.visit(ctx)
+	st, err := o.v.blobs.Status(x.ctx)
+	return st, x.end(err)
+}
+
+// Claim implements Blobs.
+func (o observed) Claim(ctx context.Context, cluster string) error {
+	x := o.visit(ctx)
+	return x.end(o.v.blobs.Claim(x.ctx, cluster))
+}
+
+// Get implements Blobs.
+func (o observed) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
+	x := o.visit(ctx)
+	began := time.Now()
+	r, err := o.v.blobs.Get(x.ctx, id, offset, length)
+	if err != nil {
+		return nil, x.end(err)
+	}
+	return &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
+}
+
+// observedBlob is a blob that is being read. It is used by one goroutine.
+type observedBlob struct {
+	r       io.ReadCloser
+	visit   visit
+	opening time.Duration // that Get took
+	begun   bool          // the first byte is there
+}
+
+// first notes that the first byte is there, of a read that began at a time.
+func (b *observedBlob) first(began time.Time) {
+	b.begun = true
+	b.visit.v.took(b.opening + time.Since(began))
+}
+
+func (b *observedBlob) Read(p []byte) (int, error) {
+	var began time.Time
+	if !b.begun {
+		began = time.Now()
+	}
+	n, err := b.r.Read(p)
+	if n > 0 {
+		b.visit.v.served()
+		if !b.begun {
+			b.first(began)
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.visit.outcome(err)
+	}
+	return n, err
+}
+
+// WriteTo lets the blob write itself, which saves a copy.
+func (b *observedBlob) WriteTo(w io.Writer) (int64, error) {
+	from := &blobSink{blob: b, w: w, began: time.Now()}
+	n, err := io.Copy(from, b.r)
+	if err != nil && from.err == nil {
+		err = b.visit.outcome(err)
+	}
+	return n, err
+}
+
+// blobSink sees the blocks of a blob go by.
+type blobSink struct {
+	blob  *observedBlob
+	w     io.Writer
+	began time.Time
+	err   error // of w
+}
+
+func (s *blobSink) Write(p []byte) (int, error) {
+	s.blob.visit.v.served()
+	if !s.blob.begun {
+		s.blob.first(s.began)
+	}
+	n, err := s.w.Write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// Close ends the call.
+func (b *observedBlob) Close() error {
+	err := b.r.Close()
+	b.visit.leave()
+	b.visit.cancel()
+	return err
+}
+
+// latencyShare is the weight of what was known in an average of latencies; a new
+// one has the rest of 8.
+const latencyShare = 7
+
+// took notes how long the first byte of a blob took. Two at once may lose one.
+func (v *boundVolume) took(d time.Duration) {
+	was := v.latency.Load()
+	if was == 0 {
+		v.latency.Store(int64(d))
+		return
+	}
+	v.latency.Store((was*latencyShare + int64(d)) / (latencyShare + 1))
+}
