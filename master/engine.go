@@ -90,6 +90,7 @@ type Engine struct {
 	completedTTL time.Duration
 	classes      map[string]Class
 	coders       *coders
+	writes       *writes
 	layouts      *layouts
 	pins         *pins
 	garbage      *collector
@@ -116,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
 		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,
-		pins: newPins(), coders: newCoders(),
+		pins: newPins(), coders: newCoders(), writes: newWrites(),
 	}
 	if e.log == nil {
 		e.log = slog.Default()

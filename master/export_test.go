@@ -35,3 +35,9 @@ func (e *Engine) Candidates(hash uint64, n int) (volumes []meta.VolumeID, home b
 func (e *Engine) Place(hash uint64, n int) ([]meta.VolumeID, error) {
 	return e.layouts.now().place(hash, n)
 }
+
+// SetWriteLimits says how long a volume may hold up a write to several, and how
+// long the last ones are waited for.
+func (e *Engine) SetWriteLimits(stall, late time.Duration) {
+	e.writes.stall, e.writes.late = stall, late
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tdkvs/master/erasure"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -26,6 +27,7 @@ func (s *store) check() {
 	for _, v := range s.volumes {
 		v.down.Store(false)
 		v.lost.Store(false)
+		v.fault.Store(nil)
 		if n := v.opens.Load(); n != 0 {
 			s.t.Errorf("%d readers of %s were not closed", n, v.name)
 		}
@@ -63,7 +65,7 @@ func (f *fsckState) problem(format string, args ...any) {
 func (f *fsckState) names(extents []meta.Extent, row string, size int64) {
 	for _, x := range extents {
 		size -= x.Size
-		for _, p := range x.Pieces {
+		for _, p := range pieces(x) {
 			if other, twice := f.live[p]; twice {
 				f.problem("%q and %q name the same piece", other, row)
 			}
@@ -73,6 +75,19 @@ func (f *fsckState) names(extents []meta.Extent, row string, size int64) {
 	if size != 0 {
 		f.problem("%q: its extents are %d bytes off", row, size)
 	}
+}
+
+// pieces are those that an extent has.
+func pieces(x meta.Extent) []meta.Piece {
+	return slices.DeleteFunc(slices.Clone(x.Pieces), meta.Piece.Missing)
+}
+
+// blobSize is how long the blob of a descriptor is.
+func blobSize(d metadb.Descriptor) int64 {
+	if d.Code == (meta.Code{}) {
+		return d.Object.Size
+	}
+	return erasure.Scheme{Data: d.Code.Data, Parity: d.Code.Parity}.ShardSize(d.Object.Size)
 }
 
 func (s *store) fsck() []string {
@@ -292,7 +307,7 @@ func (s *store) fsckVolumes(f *fsckState) {
 				continue
 			}
 			d, err := metadb.UnmarshalDescriptor(info.Descriptor)
-			if _, ok := f.buckets[d.Bucket]; err != nil || !ok || d.Key == "" || d.Object.Size != info.Size {
+			if _, ok := f.buckets[d.Bucket]; err != nil || !ok || d.Key == "" || blobSize(d) != info.Size {
 				f.problem("blob %s on %s: its descriptor is %+v, %v", id, v.name, d, err)
 			}
 		}

@@ -59,6 +59,25 @@ type testVolume struct {
 
 	mu    sync.Mutex
 	onPut func() // called when a put begins
+
+	fault atomic.Pointer[putFault] // what puts do instead; nil: what they should
+}
+
+// put is one call of Put.
+type put struct {
+	ctx  context.Context
+	id   volume.BlobID
+	size int64
+	body io.Reader
+	desc volume.Descriptor
+}
+
+// putFault serves a call of Put on a volume in its own way.
+type putFault func(v *testVolume, p put) error
+
+// store serves a call as it should be.
+func (v *testVolume) store(p put) error {
+	return v.Blobs.Put(p.ctx, p.id, p.size, p.body, p.desc)
 }
 
 func newTestVolume(name string) *testVolume {
@@ -95,7 +114,11 @@ func (v *testVolume) Put(ctx context.Context, id volume.BlobID, size int64, body
 	if err := v.err(); err != nil {
 		return err
 	}
-	return v.answer(v.Blobs.Put(ctx, id, size, body, desc))
+	p := put{ctx, id, size, body, desc}
+	if f := v.fault.Load(); f != nil {
+		return (*f)(v, p)
+	}
+	return v.answer(v.store(p))
 }
 
 func (v *testVolume) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {

@@ -2,16 +2,11 @@ package master
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"sync/atomic"
 	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
-	"tdkvs/volume"
 )
 
 // PutObject stores a body of up to meta.MaxPutSize bytes and commits it as the
@@ -39,7 +34,7 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 		o := obj
 		o.Size, o.Digests = s.size, s.digests
 		if o.Modified.IsZero() {
-			o.Modified = e.now()
+			o.Modified = s.read
 		}
 		return metadb.MarshalDescriptor(&metadb.Descriptor{
 			Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, Object: o, Code: s.code, Shard: s.shard,
@@ -64,7 +59,7 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 	obj.Size, obj.Digests, obj.Extents = stored.extent.Size, stored.digests, []meta.Extent{stored.extent}
 	obj, unknown, err := e.commitPut(ctx, obj, req.Precondition, stored.unsettled)
 	if err != nil {
-		e.abandon(ctx, stored.extent.Pieces, unknown)
+		e.abandon(ctx, stored.pieces(), unknown)
 		return meta.Object{}, err
 	}
 	return obj, nil
@@ -96,164 +91,4 @@ func (e *Engine) commitPut(ctx context.Context, obj meta.Object, p meta.Precondi
 		return err
 	})
 	return committed, unknown, err
-}
-
-// stored is a body that is durable on its volumes and not yet part of anything.
-type stored struct {
-	extent    meta.Extent
-	digests   meta.Digests
-	unsettled bool // not all pieces are there, or not where they should be: to be queued for repair
-}
-
-// storing is a body to be stored as one extent.
-type storing struct {
-	layout *layout
-	hash   uint64 // that places it
-	keep   redundancy
-	size   int64 // bytes; -1: not known
-	// describe makes the descriptor of a blob, once the body has been read.
-	describe func(shape) ([]byte, error)
-}
-
-// shape is what is known of a body once it has been read, and which blob of it is
-// to be described.
-type shape struct {
-	size    int64
-	digests meta.Digests
-	code    meta.Code // of a shard; zero: the blob is a whole copy
-	shard   int
-}
-
-// store writes a body as one extent to the volumes that it belongs on.
-func (e *Engine) store(ctx context.Context, req storing, payload meta.Payload) (stored, error) {
-	if req.size > meta.MaxPutSize {
-		return stored{}, tooLarge()
-	}
-	if err := e.sealed(); err != nil {
-		return stored{}, err // its commit could only fail, and leave the blob
-	}
-	numbers, err := req.layout.place(req.hash, req.keep.pieces())
-	if err != nil {
-		return stored{}, err
-	}
-	blobs, err := e.volume(ctx, numbers[0])
-	if err != nil {
-		return stored{}, err
-	}
-	e.foreground.Add(1)
-	defer e.foreground.Add(-1)
-	body := &body{payload: payload, size: req.size}
-	s := stored{unsettled: req.keep.pieces() > 1}
-	var described atomic.Bool
-	id := newBlobID()
-	err = blobs.Put(ctx, id, req.size, body, func() ([]byte, error) {
-		s.digests = payload.Digests()
-		s.extent.Size = body.read.Load()
-		d, err := req.describe(shape{size: s.extent.Size, digests: s.digests})
-		described.Store(err == nil)
-		return d, err
-	})
-	piece := meta.Piece{Volume: numbers[0], Blob: meta.BlobID(id)}
-	if err != nil {
-		if failed := body.failed.Load(); failed != nil {
-			return stored{}, failed
-		}
-		if described.Load() && !refusedByVolume(err) {
-			e.queuePieces(ctx, []meta.Piece{piece}) // it may be there, or come to be there
-		}
-		return stored{}, fmt.Errorf("volume %d: %w", numbers[0], err)
-	}
-	s.extent.Pieces = []meta.Piece{piece}
-	return s, nil
-}
-
-// refusedByVolume reports that the volume itself has said that it stored
-// nothing, as opposed to an answer that was lost or a write that failed halfway.
-func refusedByVolume(err error) bool {
-	for _, target := range []error{volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
-
-func tooLarge() error {
-	return &meta.Error{Kind: meta.KindEntityTooLarge, Message: fmt.Sprintf("the limit is %d bytes", int64(meta.MaxPutSize))}
-}
-
-// body counts a payload, holds it to its length, and remembers its error.
-type body struct {
-	payload meta.Payload
-	size    int64 // -1: not known
-	read    atomic.Int64
-	failed  atomic.Pointer[payloadError]
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.payload.Read(p)
-	read := b.read.Add(int64(n))
-	switch {
-	case b.size < 0 && read > meta.MaxPutSize:
-		err = tooLarge()
-	case b.size >= 0 && read > b.size:
-		err = fmt.Errorf("longer than the %d bytes announced", b.size)
-	case err == nil:
-		return n, nil
-	case errors.Is(err, io.EOF) && (b.size < 0 || read == b.size):
-		return n, io.EOF
-	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("%d of %d bytes: %w", read, b.size, io.ErrUnexpectedEOF)
-	}
-	failed := &payloadError{err}
-	b.failed.Store(failed)
-	return n, failed
-}
-
-// abandonTimeout bounds the removal of a blob that became part of nothing.
-const abandonTimeout = 10 * time.Second
-
-// abandon removes pieces that became part of nothing, or queues them where their
-// volume does not answer. After a commit of unknown outcome they stay: the
-// record may turn out to be there.
-func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
-	if unknown {
-		e.log.WarnContext(ctx, "a commit failed with unknown outcome; its blobs are kept", "pieces", piecesText(p))
-		return
-	}
-	ctx = context.WithoutCancel(ctx)
-	limited, cancel := context.WithTimeout(ctx, abandonTimeout)
-	defer cancel()
-	var left []meta.Piece
-	for _, piece := range p {
-		blobs, err := e.volume(limited, piece.Volume)
-		if err == nil {
-			err = blobs.Delete(limited, []volume.BlobID{volume.BlobID(piece.Blob)})
-		}
-		if err != nil {
-			left = append(left, piece)
-		}
-	}
-	e.queuePieces(ctx, left)
-}
-
-// queuePieces queues pieces that are part of nothing. The grace lets a write
-// that is still under way on its volume come to its end.
-func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
-	if len(p) == 0 {
-		return
-	}
-	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireBlobs(tx, p, e.now()) })
-	if err != nil {
-		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)
-	}
-}
-
-// piecesText names pieces for a log line.
-func piecesText(p []meta.Piece) []string {
-	names := make([]string, len(p))
-	for i, piece := range p {
-		names[i] = fmt.Sprintf("%d/%x", piece.Volume, piece.Blob)
-	}
-	return names
 }

@@ -153,7 +153,7 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 	describe := func(s shape) ([]byte, error) {
 		return metadb.MarshalDescriptor(&metadb.Descriptor{
 			Bucket: bucket, Key: key, UploadID: uploadID, PartNumber: number, Code: s.code, Shard: s.shard,
-			Object: meta.Object{Size: s.size, Modified: e.now(), Digests: s.digests, Attributes: up.Attributes, Owner: up.Owner},
+			Object: meta.Object{Size: s.size, Modified: s.read, Digests: s.digests, Attributes: up.Attributes, Owner: up.Owner},
 		})
 	}
 	stored, err := e.store(ctx, storing{
@@ -172,7 +172,7 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 		return queueRepair(tx, now, metadb.Repair{Bucket: bucket, Key: key, UploadID: uploadID, Part: number, Queued: now})
 	})
 	if err != nil {
-		e.abandon(ctx, stored.extent.Pieces, unknown)
+		e.abandon(ctx, stored.pieces(), unknown)
 		return meta.Part{}, err
 	}
 	return part, nil

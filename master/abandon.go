@@ -1,0 +1,79 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/volume"
+)
+
+// refusedByVolume reports that the volume itself has said that it stored
+// nothing, as opposed to an answer that was lost or a write that failed halfway.
+func refusedByVolume(err error) bool {
+	for _, target := range []error{volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// abandonTimeout bounds the removal of blobs that became part of nothing.
+const abandonTimeout = 10 * time.Second
+
+// abandon removes pieces that became part of nothing, all at once, or queues
+// them where their volume does not answer. After a commit of unknown outcome they
+// stay: the record may turn out to be there.
+func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
+	if unknown {
+		e.log.WarnContext(ctx, "a commit failed with unknown outcome; its blobs are kept", "pieces", piecesText(p))
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	limited, cancel := context.WithTimeout(ctx, abandonTimeout)
+	defer cancel()
+	var mu sync.Mutex // guards left
+	var left []meta.Piece
+	var wg sync.WaitGroup
+	for _, piece := range p {
+		wg.Go(func() {
+			blobs, err := e.volume(limited, piece.Volume)
+			if err == nil {
+				err = blobs.Delete(limited, []volume.BlobID{volume.BlobID(piece.Blob)})
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				left = append(left, piece)
+			}
+		})
+	}
+	wg.Wait()
+	e.queuePieces(ctx, left)
+}
+
+// queuePieces queues pieces that are part of nothing. The grace lets a write
+// that is still under way on its volume come to its end.
+func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
+	if len(p) == 0 {
+		return
+	}
+	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireBlobs(tx, p, e.now()) })
+	if err != nil {
+		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)
+	}
+}
+
+// piecesText names pieces for a log line.
+func piecesText(p []meta.Piece) []string {
+	names := make([]string, len(p))
+	for i, piece := range p {
+		names[i] = fmt.Sprintf("%d/%x", piece.Volume, piece.Blob)
+	}
+	return names
+}
