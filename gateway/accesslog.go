@@ -17,9 +17,14 @@ const (
 	maxLoggedError = 2 * 1024
 )
 
-// record writes the log line of a request. Health checks are of interest to
-// nobody unless they fail.
+// record counts a request and writes its log line. Health checks are of interest
+// to nobody unless they fail.
 func (g *gateway) record(r *http.Request, out *writer, in *body, info *s3api.RequestInfo, id string, took time.Duration) {
+	var received int64
+	if in != nil {
+		received = in.read
+	}
+	g.stats.count(info.Operation, out.status, received, out.written, took)
 	level := slog.LevelInfo
 	switch {
 	case out.status >= 500:
@@ -46,7 +51,7 @@ func (g *gateway) record(r *http.Request, out *writer, in *body, info *s3api.Req
 		attrs = append(attrs, slog.String("query", clip(redact(r.URL.RawQuery), maxLoggedQuery)))
 	}
 	if in != nil {
-		attrs = append(attrs, slog.Int64("bytes_in", in.read))
+		attrs = append(attrs, slog.Int64("bytes_in", received))
 	}
 	if info.AccessKey != "" {
 		attrs = append(attrs, slog.String("access_key", info.AccessKey))

@@ -24,8 +24,14 @@ type Operator interface {
 	FindVolume(name string) (meta.VolumeID, bool)
 	DrainVolume(ctx context.Context, number meta.VolumeID) error
 	CancelDrain(ctx context.Context, number meta.VolumeID) error
+	LoseVolume(ctx context.Context, number meta.VolumeID) error
+	ConfigureVolume(ctx context.Context, number meta.VolumeID, s master.VolumeSettings) error
+	SetReplicas(ctx context.Context, bucket string, n int) error
+	StartRebalance(ctx context.Context) error
+	ListDamage(ctx context.Context, after []byte, limit int) ([]master.Damage, error)
 	RebalanceStatus(ctx context.Context) (master.RebalanceStatus, error)
 	ChangeRebalance(ctx context.Context, c master.RebalanceChange) error
+	VolumeStats() []master.VolumeStats
 	Locate(ctx context.Context, bucket, key, versionID string) (master.Location, error)
 	Object(ctx context.Context, bucket, key, versionID string) (meta.Object, error)
 	Bucket(ctx context.Context, name string) (meta.Bucket, error)
@@ -72,12 +78,20 @@ func adminRoutes() []adminRoute {
 		{"GET", "/volumes", "AdminListVolumes", nil, 200, (*gateway).adminVolumes},
 		{"POST", "/volumes", "AdminAddVolume", nil, 201, (*gateway).adminAddVolume},
 		{"DELETE", "/volumes/{volume}", "AdminDeleteVolume", nil, 202, (*gateway).adminDeleteVolume},
+		{"PATCH", "/volumes/{volume}", "AdminChangeVolume", nil, 202, (*gateway).adminChangeVolume},
+		{"POST", "/volumes/{volume}/lost", "AdminLoseVolume", nil, 202, (*gateway).adminLoseVolume},
 		{"POST", "/volumes/{volume}/cancel", "AdminCancelDelete", nil, 202, (*gateway).adminCancelDelete},
 		{"GET", "/rebalance", "AdminRebalance", nil, 200, (*gateway).adminRebalance},
 		{"PATCH", "/rebalance", "AdminChangeRebalance", nil, 200, (*gateway).adminChangeRebalance},
+		{"POST", "/rebalance", "AdminStartRebalance", nil, 202, (*gateway).adminStartRebalance},
+		{"GET", "/replicas", "AdminReplicas", nil, 200, (*gateway).adminReplicas},
+		{"PUT", "/replicas", "AdminSetReplicas", nil, 202, (*gateway).adminSetReplicas},
+		{"GET", "/damage", "AdminDamage", []string{"after", "limit"}, 200, (*gateway).adminDamage},
+		{"GET", "/stats", "AdminStats", nil, 200, (*gateway).adminStats},
 		{"GET", "/locate", "AdminLocate", object, 200, (*gateway).adminLocate},
 		{"GET", "/buckets", "AdminListBuckets", []string{"after", "limit", "prefix"}, 200, (*gateway).adminBuckets},
 		{"GET", "/buckets/{bucket}", "AdminBucket", nil, 200, (*gateway).adminBucket},
+		{"PATCH", "/buckets/{bucket}", "AdminChangeBucket", nil, 202, (*gateway).adminChangeBucket},
 		{"GET", "/objects", "AdminObject", object, 200, (*gateway).adminObject},
 	}
 }

@@ -3,12 +3,16 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
 	"tdkvs/master/meta"
+	"tdkvs/s3api"
 )
 
 func (g *gateway) adminCluster(r *adminRequest) (any, error) {
@@ -19,7 +23,9 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 	out := adminapi.Cluster{
 		Cluster: st.Cluster, Version: g.cfg.Admin.Version, Ready: st.Ready,
 		Metadata: adminapi.Metadata{State: adminapi.OK},
-		Volumes:  adminVolumes(st), Skew: st.Skew(), Rebalance: adminRebalance(st.Rebalance),
+		Replicas: st.Replicas, Classes: adminClasses(st.Classes),
+		Repair:  adminapi.Repair{Queued: st.Backlog.Repairs, Damaged: st.Backlog.Damaged},
+		Volumes: adminVolumes(st), Zones: adminZones(st), Skew: st.Skew(), Rebalance: adminRebalance(st.Rebalance),
 		Garbage: adminapi.Garbage{
 			Entries: st.Garbage.Entries, Blobs: st.Garbage.Blobs, Postponed: st.Garbage.Postponed,
 			Failures: st.Garbage.Failures, LastError: st.Garbage.LastError,
@@ -38,6 +44,44 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 		out.Totals.DeadBytes += v.DeadBytes
 	}
 	return out, nil
+}
+
+// adminClasses are the storage classes in order of name.
+func adminClasses(classes map[string]master.Class) []adminapi.Class {
+	out := make([]adminapi.Class, 0, len(classes))
+	for name, c := range classes {
+		out = append(out, adminapi.Class{Name: s3api.ClassName(name), Data: c.Code.Data, Parity: c.Code.Parity, MinSize: c.MinSize})
+	}
+	slices.SortFunc(out, func(a, b adminapi.Class) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// adminZones sums the volumes of each zone, in order of name.
+func adminZones(st master.ClusterStatus) []adminapi.Zone {
+	zones := map[string]*adminapi.Zone{}
+	for _, v := range st.Volumes {
+		if v.Zone == "" {
+			continue
+		}
+		z := zones[v.Zone]
+		if z == nil {
+			z = &adminapi.Zone{Name: v.Zone}
+			zones[v.Zone] = z
+		}
+		z.Volumes++
+		z.Slots += v.Slots
+		z.Capacity += v.Status.Capacity
+		z.Free += v.Status.Free
+		z.Bytes += v.Status.Bytes
+		if v.Err != nil {
+			z.Down++
+		}
+	}
+	out := make([]adminapi.Zone, 0, len(zones))
+	for _, name := range slices.Sorted(maps.Keys(zones)) {
+		out = append(out, *zones[name])
+	}
+	return out
 }
 
 func (g *gateway) adminVolumes(r *adminRequest) (any, error) {
@@ -100,14 +144,23 @@ func (g *gateway) changeVolume(r *adminRequest, change func(context.Context, met
 	if err := r.empty(); err != nil {
 		return nil, err
 	}
-	number, ok := g.cfg.Admin.Operator.FindVolume(r.name)
-	if !ok {
-		return nil, &failure{status: http.StatusNotFound, code: "NoSuchVolume", message: "no volume has this number, UUID or address: " + clip(r.name, 200)}
+	number, err := g.findVolume(r)
+	if err != nil {
+		return nil, err
 	}
 	if err := change(r.Context(), number); err != nil {
 		return nil, err
 	}
 	return g.adminMember(r, number)
+}
+
+// findVolume finds the volume that the path names.
+func (g *gateway) findVolume(r *adminRequest) (meta.VolumeID, error) {
+	number, ok := g.cfg.Admin.Operator.FindVolume(r.name)
+	if !ok {
+		return 0, &failure{status: http.StatusNotFound, code: "NoSuchVolume", message: "no volume has this number, UUID or address: " + clip(r.name, 200)}
+	}
+	return number, nil
 }
 
 // adminMember is a volume as it is after a change.
@@ -117,7 +170,7 @@ func (g *gateway) adminMember(r *adminRequest, number meta.VolumeID) (any, error
 			return adminVolume(v), nil
 		}
 	}
-	// It held nothing, and has left already.
+	// It held nothing, and has left already; or it is lost.
 	return adminapi.Volume{Number: uint32(number), State: "removed"}, nil
 }
 

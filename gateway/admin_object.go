@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
@@ -85,14 +84,11 @@ func (g *gateway) adminBuckets(r *adminRequest) (any, error) {
 	if err := r.empty(); err != nil {
 		return nil, err
 	}
-	req := meta.BucketsRequest{Prefix: r.query.Get("prefix"), After: r.query.Get("after"), Limit: adminBucketsDefault}
-	if text := r.query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > adminBucketsMost {
-			return nil, badAdmin("InvalidArgument", fmt.Sprintf("limit: want 1 to %d", adminBucketsMost))
-		}
-		req.Limit = n
+	limit, err := r.limit(adminBucketsDefault, adminBucketsMost)
+	if err != nil {
+		return nil, err
 	}
+	req := meta.BucketsRequest{Prefix: r.query.Get("prefix"), After: r.query.Get("after"), Limit: limit}
 	page, err := g.cfg.Admin.Operator.ListBuckets(r.Context(), req)
 	if err != nil {
 		return nil, err
@@ -128,7 +124,7 @@ func (g *gateway) adminBucket(r *adminRequest) (any, error) {
 func (g *gateway) adminBucketOf(ctx context.Context, b meta.Bucket) (adminapi.Bucket, error) {
 	u, err := g.cfg.Admin.Operator.Usage(ctx, b.Name)
 	return adminapi.Bucket{
-		Name: b.Name, Created: b.Created, Owner: b.Owner, Region: b.Region, Versioning: string(b.Versioning),
+		Name: b.Name, Created: b.Created, Owner: b.Owner, Region: b.Region, Versioning: string(b.Versioning), Replicas: b.Replicas,
 		Lock:    adminapi.Lock{Enabled: b.Lock.Enabled, Mode: string(b.Lock.Mode), Days: b.Lock.Days, Years: b.Lock.Years},
 		Objects: u.Objects, Bytes: u.Bytes, Noncurrent: u.Noncurrent, NoncurrentBytes: u.NoncurrentBytes, DeleteMarkers: u.DeleteMarkers,
 	}, err

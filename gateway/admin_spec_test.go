@@ -102,6 +102,9 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Volumes{}, adminapi.NewVolume{}, adminapi.RebalanceChange{}, adminapi.Failure{}, adminapi.FailureText{},
 		adminapi.Location{}, adminapi.Extent{}, adminapi.Piece{}, adminapi.Bucket{}, adminapi.Lock{}, adminapi.Buckets{},
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},
+		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
+		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Damage{}, adminapi.Damages{},
+		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
 	}
 	if len(documents) != len(schemas) {
 		t.Errorf("%d schemas for %d documents", len(schemas), len(documents))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,8 @@ func newFakeOperator() *fakeOperator {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return &fakeOperator{
 		cluster: master.ClusterStatus{
-			Cluster: "c-1", Ready: true,
+			Cluster: "c-1", Ready: true, Replicas: 2, Backlog: master.Backlog{Repairs: 6, Damaged: 1},
+			Classes: map[string]master.Class{"": {Code: meta.Code{Data: 4, Parity: 2}, MinSize: 9}, "COLD": {Code: meta.Code{Data: 2, Parity: 1}}},
 			Volumes: []master.VolumeStatus{
 				{VolumeHealth: master.VolumeHealth{Number: 1, UUID: "u-1", Name: "http://a:1", Status: volume.Status{Blobs: 3, Bytes: 300, Free: 10, Capacity: 20, Reserve: 2, DeadBytes: 7}}, Zone: "z", Slots: 2},
 				{VolumeHealth: master.VolumeHealth{Number: 2, UUID: "u-2", Name: "http://b:1", Err: errors.New("gone")}, State: metadb.VolumeDraining, Slots: 1},
@@ -88,6 +90,44 @@ func (f *fakeOperator) DrainVolume(_ context.Context, n meta.VolumeID) error {
 
 func (f *fakeOperator) CancelDrain(_ context.Context, n meta.VolumeID) error {
 	return f.note("cancel %d", n)
+}
+
+func (f *fakeOperator) LoseVolume(_ context.Context, n meta.VolumeID) error {
+	return f.note("lose %d", n)
+}
+
+func (f *fakeOperator) ConfigureVolume(_ context.Context, n meta.VolumeID, s master.VolumeSettings) error {
+	zone := "-"
+	if s.Zone != nil {
+		zone = *s.Zone
+	}
+	return f.note("configure %d %d %q", n, s.Weight, zone)
+}
+
+func (f *fakeOperator) SetReplicas(_ context.Context, bucket string, n int) error {
+	for i := range f.buckets {
+		if f.buckets[i].Name == bucket {
+			f.buckets[i].Replicas = n
+		}
+	}
+	return f.note("replicas %q %d", bucket, n)
+}
+
+func (f *fakeOperator) StartRebalance(context.Context) error { return f.note("start") }
+
+func (f *fakeOperator) ListDamage(_ context.Context, after []byte, limit int) ([]master.Damage, error) {
+	list := []master.Damage{
+		{Bucket: "a", Key: "k1", Damage: metadb.Damage{Found: f.cluster.Rebalance.Started, Cause: "gone", Size: 5}, Cursor: []byte{1}},
+		{Bucket: "a", Key: "k2", Part: 3, Damage: metadb.Damage{Cause: "bad", VersionID: "v2", Size: 6}, Cursor: []byte{2}},
+	}
+	if len(after) > 0 {
+		list = list[after[0]:]
+	}
+	return list[:min(limit, len(list))], f.note("damage after %x, %d", after, limit)
+}
+
+func (f *fakeOperator) VolumeStats() []master.VolumeStats {
+	return []master.VolumeStats{{Number: 1, Reads: 2, Writes: 3, Deletes: 4, Failed: 5, BytesRead: 6, BytesWritten: 7, ReadLatency: []uint64{1}}}
 }
 
 func (f *fakeOperator) RebalanceStatus(context.Context) (master.RebalanceStatus, error) {
@@ -220,6 +260,12 @@ func TestAdminCluster(t *testing.T) {
 		t.Errorf("skew %v", c.Skew)
 	case !c.Rebalance.Active || c.Rebalance.Concurrency != master.DefaultMoves || c.Rebalance.BytesPerSecond != master.DefaultMoveRate || c.Rebalance.Expected != 10 || c.Rebalance.Started == nil || c.Rebalance.Finished != nil:
 		t.Errorf("%+v", c.Rebalance)
+	case c.Replicas != 2 || c.Repair != adminapi.Repair{Queued: 6, Damaged: 1}:
+		t.Errorf("%d replicas, %+v", c.Replicas, c.Repair)
+	case !slices.Equal(c.Classes, []adminapi.Class{{Name: "COLD", Data: 2, Parity: 1}, {Name: "STANDARD", Data: 4, Parity: 2, MinSize: 9}}):
+		t.Errorf("%+v", c.Classes)
+	case !slices.Equal(c.Zones, []adminapi.Zone{{Name: "z", Volumes: 1, Slots: 2, Capacity: 20, Free: 10, Bytes: 300}}):
+		t.Errorf("%+v", c.Zones)
 	case c.Garbage.Blobs != 8 || c.Garbage.LastError != "oops":
 		t.Errorf("%+v", c.Garbage)
 	}

@@ -24,6 +24,7 @@ type gateway struct {
 	routes   *mux.Router
 	verifier *sigv4.Verifier
 	health   healthCache
+	stats    *stats
 }
 
 // New returns the handler of everything that comes in on the store's port.
@@ -33,6 +34,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	g := &gateway{cfg: cfg.withDefaults()}
 	g.health.ask = g.cfg.Health
+	g.stats = newStats(g.cfg.Now().UTC())
 	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret, Lenient: true}
 	// Keys such as "a//b" and "../x" are real: paths are neither cleaned nor
 	// decoded before they are matched.

@@ -14,10 +14,22 @@ type ClusterStatus struct {
 	Cluster   string // UUID
 	Ready     bool   // as Health has it
 	Metadata  string // why the metadata does not serve; empty: it does
+	Replicas  int    // copies that are kept where a bucket does not say
+	Classes   map[string]Class
+	Backlog   Backlog
 	Volumes   []VolumeStatus
 	Rebalance RebalanceStatus
 	Garbage   GarbageStats
 }
+
+// Backlog is what is not as it should be. Both numbers stop at BacklogMost.
+type Backlog struct {
+	Repairs int // extents that are to be compared with what there should be
+	Damaged int // extents that can not be read and can not be restored
+}
+
+// BacklogMost is where the numbers of a Backlog stop: it may be more then.
+const BacklogMost = 10000
 
 // VolumeStatus is one volume of the cluster.
 type VolumeStatus struct {
@@ -43,16 +55,39 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 	l := e.layouts.now()
 	st := ClusterStatus{
 		Cluster: l.topology.Cluster, Ready: h.Ready, Metadata: h.Metadata,
+		Replicas: max(1, l.topology.Replicas), Classes: e.classes,
 		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
 	}
 	for _, v := range h.Volumes {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))
 	}
 	var err error
-	if st.Rebalance, err = e.RebalanceStatus(ctx); err != nil && st.Metadata == "" {
+	if st.Rebalance, err = e.RebalanceStatus(ctx); err == nil {
+		st.Backlog, err = e.backlog(ctx)
+	}
+	if err != nil && st.Metadata == "" {
 		st.Ready, st.Metadata = false, err.Error()
 	}
 	return st
+}
+
+func (e *Engine) backlog(ctx context.Context) (b Backlog, err error) {
+	err = e.view(ctx, func(tx metadb.Tx) error {
+		if b.Repairs, err = countRows(tx, metadb.RepairRange()); err == nil {
+			b.Damaged, err = countRows(tx, metadb.AllDamage())
+		}
+		return err
+	})
+	return b, err
+}
+
+// countRows counts up to BacklogMost.
+func countRows(tx metadb.Tx, r metadb.Range) (n int, err error) {
+	err = tx.Scan(r.Start, r.End, func(_, _ []byte) (bool, error) {
+		n++
+		return n < BacklogMost, nil
+	})
+	return n, err
 }
 
 // volumeStatus joins what a volume says with what the topology does.

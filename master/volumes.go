@@ -17,7 +17,8 @@ import (
 type boundVolume struct {
 	metadb.Volume
 	cluster string
-	blobs   Blobs
+	blobs   Blobs // metered
+	meter   meter
 
 	condition atomic.Pointer[condition]
 	wake      chan<- struct{} // the prober

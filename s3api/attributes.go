@@ -103,13 +103,16 @@ func validStorageClass(class string) bool {
 	return false
 }
 
-// storageClass is the class as listings show it.
-func storageClass(h meta.Headers) string {
-	if h.StorageClass == "" {
+// ClassName is the name of a storage class as records have it.
+func ClassName(recorded string) string {
+	if recorded == "" {
 		return standardClass
 	}
-	return h.StorageClass
+	return recorded
 }
+
+// storageClass is the class as listings show it.
+func storageClass(h meta.Headers) string { return ClassName(h.StorageClass) }
 
 // userMeta reads x-amz-meta-*. A name that is sent several times has its values
 // joined with commas. Values in RFC 2047 form are decoded, so that they can be

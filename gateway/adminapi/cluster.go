@@ -8,10 +8,14 @@ type Cluster struct {
 	Version   string    `json:"version"` // of the program
 	Ready     bool      `json:"ready"`
 	Metadata  Metadata  `json:"metadata"`
+	Replicas  int       `json:"replicas"` // copies that are kept where a bucket does not say
+	Classes   []Class   `json:"classes"`
 	Volumes   []Volume  `json:"volumes"`
+	Zones     []Zone    `json:"zones"` // empty: no volume names one
 	Totals    Totals    `json:"totals"`
 	Skew      float64   `json:"skew"` // most bytes per slot, by the mean; 0: nothing is stored
 	Rebalance Rebalance `json:"rebalance"`
+	Repair    Repair    `json:"repair"`
 	Garbage   Garbage   `json:"garbage"`
 }
 
@@ -28,6 +32,7 @@ const (
 const (
 	Active   = "active"
 	Draining = "draining"
+	Lost     = "lost"
 )
 
 // Metadata is the state of the metadata store.
@@ -42,7 +47,7 @@ type Volume struct {
 	Number    uint32 `json:"number"`
 	UUID      string `json:"uuid"`
 	URL       string `json:"url"`   // or the directory
-	State     string `json:"state"` // active or draining
+	State     string `json:"state"` // active or draining; lost in the answer to the request that gave it up
 	Zone      string `json:"zone"`
 	Slots     int    `json:"slots"`
 	Capacity  uint64 `json:"capacity"` // of its file system
@@ -82,6 +87,12 @@ type Rebalance struct {
 	Concurrency    int        `json:"concurrency"`      // pieces moved at the same time
 	BytesPerSecond int64      `json:"bytes_per_second"` // -1: no limit
 	LastError      string     `json:"last_error,omitempty"`
+}
+
+// Repair is what is not as it should be. The numbers stop at 10000.
+type Repair struct {
+	Queued  int `json:"queued"`  // extents to be compared with what there should be
+	Damaged int `json:"damaged"` // extents that can not be read and can not be restored
 }
 
 // Garbage counts what was removed since the start.

@@ -42,6 +42,7 @@ type Bucket struct {
 	Region          string    `json:"region"`
 	Versioning      string    `json:"versioning"` // Enabled, Suspended, or empty: never enabled
 	Lock            Lock      `json:"lock"`
+	Replicas        int       `json:"replicas"` // copies of what is in it; 0: as many as the store keeps
 	Objects         int64     `json:"objects"`
 	Bytes           int64     `json:"bytes"`
 	Noncurrent      int64     `json:"noncurrent"` // versions
