@@ -75,3 +75,11 @@ func (e *Engine) latency(number meta.VolumeID) time.Duration {
 	}
 	return time.Duration(v.latency.Load())
 }
+
+// atLeast notes that a volume had not answered when it was no longer waited for: it
+// takes that long, if not longer.
+func (e *Engine) atLeast(number meta.VolumeID, d time.Duration) {
+	if v, ok := e.layouts.now().volumes[number]; ok && int64(d) > v.latency.Load() {
+		v.took(d)
+	}
+}

@@ -97,6 +97,8 @@ type Engine struct {
 	rebalance    *rebalancer
 	prober       *prober
 	completing   *uploadSet
+	suspects     *suspects
+	patience     patience
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
 
 	changing sync.Mutex // held while the topology is being changed
@@ -138,6 +140,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e.rebalance = newRebalancer(e, cfg.MoveRate)
 	e.prober = newProber(e)
 	e.completing = newUploadSet()
+	e.suspects, e.patience = newSuspects(e), defaultPatience
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
 		return nil, err

@@ -18,16 +18,22 @@ type layout struct {
 	topology metadb.Topology
 	slots    *placement.Map
 	volumes  map[meta.VolumeID]*boundVolume // those that are not removed
+	leaving  map[meta.VolumeID]bool         // those that are to be emptied
 }
 
 // newLayout binds a topology to the ways to its volumes.
 func newLayout(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) (*layout, error) {
 	zones := make(map[meta.VolumeID]string, len(t.Volumes))
-	l := &layout{topology: t, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes))}
+	l := &layout{
+		topology: t, volumes: make(map[meta.VolumeID]*boundVolume, len(t.Volumes)), leaving: make(map[meta.VolumeID]bool),
+	}
 	for _, v := range t.Volumes {
 		zones[v.Number] = v.Zone
 		if v.State.Member() {
 			l.volumes[v.Number] = bound[v.Number]
+		}
+		if v.State == metadb.VolumeDraining {
+			l.leaving[v.Number] = true
 		}
 	}
 	slots := make([]placement.Slot, len(t.Slots))

@@ -28,12 +28,12 @@ func (e *Engine) Object(ctx context.Context, bucket, key, versionID string) (met
 	if err != nil {
 		return meta.Object{}, fault("get object", bucket, key, err)
 	}
-	return *o, nil
+	return o.Object, nil
 }
 
 // OpenObject returns one version for reading. Close must be called.
 func (e *Engine) OpenObject(ctx context.Context, bucket, key, versionID string) (ObjectReader, error) {
-	x, err := e.pins.acquire(func() (*meta.Object, error) { return e.lookup(ctx, bucket, key, versionID) })
+	x, err := e.pins.acquire(func() (*metadb.ObjectRow, error) { return e.lookup(ctx, bucket, key, versionID) })
 	if err != nil {
 		return nil, fault("open object", bucket, key, err)
 	}
@@ -43,7 +43,7 @@ func (e *Engine) OpenObject(ctx context.Context, bucket, key, versionID string) 
 // lookup finds a version as callers see it: with one read where it is the
 // current one, with two where it is not, and with one more for the bucket where
 // it has no id of its own.
-func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*meta.Object, error) {
+func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*metadb.ObjectRow, error) {
 	if err := checkName(bucket, key); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*me
 		return nil, err
 	}
 	o.VersionID = shownID(b, o.VersionID)
-	return &o.Object, nil
+	return o, nil
 }
 
 // readable refuses what is not there (nil), or only as a delete marker.

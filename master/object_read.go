@@ -27,9 +27,9 @@ func (r *objectReader) Close() error {
 	return nil
 }
 
-// Range opens length bytes from offset. The first blob is opened before it
-// returns, so that a volume that is down is an error here; the others follow as
-// they are reached. A range outside the object is an error of KindInternal.
+// Range opens length bytes from offset. The first extent is opened before it
+// returns, so that one that can not be read is an error here; the others follow
+// as they are reached. A range outside the object is an error of KindInternal.
 func (r *objectReader) Range(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 	o := r.pin.object
 	if offset < 0 || length < 0 || offset > o.Size || length > o.Size-offset {
@@ -47,14 +47,21 @@ func (r *objectReader) Range(ctx context.Context, offset, length int64) (io.Read
 	}
 	if err != nil {
 		err = x.fault(err)
-		_ = x.Close() // no blob is open
+		_ = x.Close() // nothing is open
 		return nil, err
 	}
 	return x, nil
 }
 
-// rangeReader walks the extents of a version, one blob open at a time. It is
-// used by one goroutine.
+// source gives the bytes of a run of an extent, exactly these or an error. An
+// error of the writer goes through WriteTo as it is.
+type source interface {
+	io.ReadCloser
+	io.WriterTo
+}
+
+// rangeReader walks the extents of a version, one open at a time. It is used by
+// one goroutine.
 type rangeReader struct {
 	ctx    context.Context
 	engine *Engine
@@ -62,11 +69,20 @@ type rangeReader struct {
 	left   int64
 
 	extents []meta.Extent        // those ahead that are loaded
+	parts   []int                // the numbers of their parts; empty: the object has none
 	skip    int64                // bytes to leave out of the first of them
 	index   metadb.ManifestIndex // of an assembled object
 	chunk   uint32               // the chunk of index to load next
-	blob    io.ReadCloser        // the one open; nil: none
-	want    int64                // bytes still to come from blob
+
+	extent meta.Extent // the one that is read
+	part   int         // the number of its part; 0: none
+	offset int64       // of the next byte in it
+	source source      // that gives it; nil: none is open
+	want   int64       // bytes still to come from source
+	failed error       // why there are no more bytes
+
+	copies copies // the source, of an extent that is not coded
+	sink   sink
 }
 
 // seek loads the extents up to the one that holds offset; openNext skips those
@@ -105,9 +121,11 @@ func (x *rangeReader) loadChunk() error {
 	}
 	err := x.engine.view(x.ctx, func(tx metadb.Tx) error {
 		parts, err := manifestChunk(tx, o.UploadID, o.Manifest, x.chunk)
-		x.extents = nil
+		x.extents, x.parts = nil, nil
 		for _, p := range parts {
-			x.extents = append(x.extents, p.Extents...)
+			for _, extent := range p.Extents {
+				x.extents, x.parts = append(x.extents, extent), append(x.parts, p.Number)
+			}
 		}
 		return err
 	})
@@ -115,10 +133,18 @@ func (x *rangeReader) loadChunk() error {
 	return err
 }
 
-// openNext closes the blob that was read and opens that of the next extent with
-// bytes in it. There must be bytes left to read.
+// step makes the first of the extents ahead the one that is read.
+func (x *rangeReader) step() {
+	x.extent, x.extents = x.extents[0], x.extents[1:]
+	if len(x.parts) > 0 {
+		x.part, x.parts = x.parts[0], x.parts[1:]
+	}
+}
+
+// openNext closes what was read and opens the next extent with bytes in it. There
+// must be bytes left to read.
 func (x *rangeReader) openNext() error {
-	if err := x.closeBlob(); err != nil {
+	if err := x.closeSource(); err != nil {
 		return err
 	}
 	for {
@@ -128,107 +154,125 @@ func (x *rangeReader) openNext() error {
 			}
 			continue
 		}
-		extent := x.extents[0]
-		x.extents = x.extents[1:]
-		if extent.Size > x.skip {
-			return x.openExtent(extent)
+		x.step()
+		if x.extent.Size > x.skip {
+			x.offset, x.skip = x.skip, 0
+			return x.open()
 		}
-		x.skip -= extent.Size
+		x.skip -= x.extent.Size
 	}
 }
 
-// relocate reads the chunk of the manifest again that an extent came from, and
-// returns the extent's place as it is now; not found where that has not changed.
-// An object without a manifest needs none of this: its pieces are pinned.
-func (x *rangeReader) relocate(extent meta.Extent) (moved meta.Extent, found bool) {
-	if x.pin.object.Manifest == "" {
-		return extent, false
+// open opens the extent at offset. Where it can not be read, it may have been
+// moved since its place was read: that is looked up again.
+func (x *rangeReader) open() error {
+	for {
+		err := x.openSource(min(x.left, x.extent.Size-x.offset))
+		if err == nil || !x.relocate() {
+			return err
+		}
 	}
-	behind := len(x.extents)
-	x.chunk--
-	if err := x.loadChunk(); err != nil || len(x.extents) <= behind {
-		return extent, false
-	}
-	i := len(x.extents) - behind - 1
-	moved, x.extents = x.extents[i], x.extents[i+1:]
-	return moved, moved.Size == extent.Size && !slices.Equal(moved.Pieces, extent.Pieces)
 }
 
-// openExtent opens the first piece that can be opened. Where there is none, the
-// extent may have been moved since its place was read: it is looked up again.
-func (x *rangeReader) openExtent(extent meta.Extent) error {
-	offset := x.skip
-	x.skip = 0
-	err := x.openAt(extent, offset)
-	if err == nil {
-		return nil
+func (x *rangeReader) openSource(length int64) error {
+	var s source
+	var err error
+	if x.extent.Code == (meta.Code{}) {
+		s, err = x.openCopies(length)
+	} else {
+		s, err = x.openShards(length)
 	}
-	moved, found := x.relocate(extent)
-	if !found {
+	if err != nil {
 		return err
 	}
-	return x.openAt(moved, offset)
+	x.source, x.want = s, length
+	return nil
 }
 
-func (x *rangeReader) openAt(extent meta.Extent, offset int64) error {
-	length := min(x.left, extent.Size-offset)
-	err := fmt.Errorf("%w: an extent without a piece", volume.ErrCorrupt)
-	for _, piece := range extent.Pieces {
-		var blob io.ReadCloser
-		if blob, err = x.openPiece(piece, offset, length); err == nil {
-			x.blob, x.want = blob, length
-			return nil
+// origin names the extent that is read.
+func (x *rangeReader) origin() origin {
+	o := x.pin.object
+	at := origin{bucket: o.Bucket, key: o.Key, seq: x.pin.seq}
+	if x.part > 0 {
+		at.upload, at.part = o.UploadID, x.part
+	}
+	return at
+}
+
+// relocate reads the record again that the extent came from, and reports whether
+// its pieces have changed since. It goes on with those.
+func (x *rangeReader) relocate() bool {
+	was, ahead := x.extent, len(x.extents)
+	if x.pin.object.Manifest == "" {
+		extents, ok := x.lookAgain()
+		if !ok || len(extents) <= ahead {
+			return false
 		}
+		x.extents = extents
+	} else {
+		x.chunk--
+		if err := x.loadChunk(); err != nil || len(x.extents) <= ahead {
+			return false
+		}
+		x.parts = x.parts[len(x.parts)-ahead-1:]
 	}
-	return err
+	x.extents = x.extents[len(x.extents)-ahead-1:]
+	x.step()
+	return x.extent.Size == was.Size && x.extent.Code == was.Code && !slices.Equal(x.extent.Pieces, was.Pieces)
 }
 
-func (x *rangeReader) openPiece(piece meta.Piece, offset, length int64) (io.ReadCloser, error) {
-	id := volume.BlobID(piece.Blob)
-	blobs, err := x.engine.volume(x.ctx, piece.Volume)
-	if err != nil {
-		return nil, err
+// lookAgain returns the extents of the version as they are recorded now. Its
+// pieces were pinned, so they are where they were, unless a volume was lost with
+// them: what was made in their place is not pinned, and stays for the grace at least.
+func (x *rangeReader) lookAgain() ([]meta.Extent, bool) {
+	o, seq := x.pin.object, x.pin.seq
+	var now *metadb.ObjectRow
+	err := x.engine.view(x.ctx, func(tx metadb.Tx) (err error) {
+		if now, err = current(tx, o.Bucket, o.Key); err == nil && now != nil && now.Seq != seq {
+			now, err = getVersion(tx, metadb.VersionKey(o.Bucket, o.Key, seq), o.Bucket, o.Key)
+		}
+		return err
+	})
+	if err != nil || now == nil || now.Seq != seq || !now.Modified.Equal(o.Modified) || now.ETag != o.ETag {
+		return nil, false
 	}
-	blob, err := blobs.Get(x.ctx, id, offset, length)
-	switch {
-	case errors.Is(err, volume.ErrNotFound), errors.Is(err, volume.ErrInvalid):
-		// The record says that these bytes are there.
-		return nil, fmt.Errorf("%w: volume %d: blob %s: %w", volume.ErrCorrupt, piece.Volume, id, err)
-	case err != nil:
-		return nil, fmt.Errorf("volume %d: blob %s: %w", piece.Volume, id, err)
-	}
-	return blob, nil
+	return now.Extents, len(now.Extents) == len(o.Extents)
 }
 
-// advance makes sure that a blob with bytes to come is open; io.EOF at the end
+// advance makes sure that a source with bytes to come is open; io.EOF at the end
 // of the range.
 func (x *rangeReader) advance() error {
 	switch {
 	case x.pin == nil:
 		return fmt.Errorf("read object: %w", io.ErrClosedPipe)
+	case x.failed != nil:
+		return x.failed
 	case x.left == 0:
 		return io.EOF
 	case x.want > 0:
 		return nil
 	}
-	return x.fault(x.openNext())
+	x.failed = x.fault(x.openNext())
+	return x.failed
 }
 
-// taken counts n bytes that the open blob gave, with the error beside them.
-func (x *rangeReader) taken(n int64, err error) error {
+// count notes n bytes that the source gave.
+func (x *rangeReader) count(n int64) {
 	x.left -= n
 	x.want -= n
-	switch {
-	case x.want < 0:
-		return x.fault(fmt.Errorf("%w: a blob gave %d bytes too many", volume.ErrCorrupt, -x.want))
-	case x.want == 0 && (err == nil || errors.Is(err, io.EOF)):
-		return nil
-	case errors.Is(err, io.EOF):
-		return x.fault(fmt.Errorf("%w: a blob is %d bytes short", volume.ErrCorrupt, x.want))
-	case err != nil:
-		return x.fault(err)
+	x.offset += n
+}
+
+// broken deals with an error of the source: the extent is opened again where its
+// pieces have changed.
+func (x *rangeReader) broken(err error) error {
+	if x.ctx.Err() != nil || !x.relocate() {
+		x.failed = x.fault(err)
+		return x.failed
 	}
-	return nil
+	_ = x.closeSource() // it has failed already
+	x.failed = x.fault(x.open())
+	return x.failed
 }
 
 func (x *rangeReader) Read(p []byte) (int, error) {
@@ -238,13 +282,18 @@ func (x *rangeReader) Read(p []byte) (int, error) {
 	if err := x.advance(); err != nil {
 		return 0, err
 	}
-	n, err := x.blob.Read(p[:min(int64(len(p)), x.want)])
-	return n, x.taken(int64(n), err)
+	n, err := x.source.Read(p[:min(int64(len(p)), x.want)])
+	x.count(int64(n))
+	if err != nil {
+		err = x.broken(err)
+	}
+	return n, err
 }
 
 // WriteTo lets each blob write itself, which saves a copy.
 func (x *rangeReader) WriteTo(w io.Writer) (int64, error) {
 	var total int64
+	x.sink = sink{w: w}
 	for {
 		if err := x.advance(); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -252,28 +301,27 @@ func (x *rangeReader) WriteTo(w io.Writer) (int64, error) {
 			}
 			return total, err
 		}
-		sink := &writeWatch{w: w}
-		n, err := io.Copy(sink, x.blob)
+		n, err := x.source.WriteTo(&x.sink)
 		total += n
-		if err == nil {
-			err = io.EOF // io.Copy ends at it
+		x.count(n)
+		if x.sink.err != nil {
+			return total, x.sink.err // the reader's side is gone, not ours
 		}
-		switch err = x.taken(n, err); {
-		case sink.err != nil:
-			return total, sink.err // the reader's side is gone, not ours
-		case err != nil:
-			return total, err
+		if err != nil {
+			if err = x.broken(err); err != nil {
+				return total, err
+			}
 		}
 	}
 }
 
-// writeWatch tells an error of the writer from one of the blob.
-type writeWatch struct {
+// sink tells an error of the writer from one of the source.
+type sink struct {
 	w   io.Writer
 	err error
 }
 
-func (s *writeWatch) Write(p []byte) (int, error) {
+func (s *sink) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	if err != nil {
 		s.err = err
@@ -281,12 +329,12 @@ func (s *writeWatch) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (x *rangeReader) closeBlob() error {
-	if x.blob == nil {
+func (x *rangeReader) closeSource() error {
+	if x.source == nil {
 		return nil
 	}
-	err := x.blob.Close()
-	x.blob, x.want = nil, 0
+	err := x.source.Close()
+	x.source, x.want = nil, 0
 	return err
 }
 
@@ -294,12 +342,15 @@ func (x *rangeReader) Close() error {
 	if x.pin == nil {
 		return nil
 	}
-	err := x.fault(x.closeBlob())
+	err := x.fault(x.closeSource())
 	x.pin.release()
 	x.pin = nil
 	return err
 }
 
 func (x *rangeReader) fault(err error) error {
+	if errors.Is(err, volume.ErrUnavailable) && errors.Is(err, volume.ErrCorrupt) {
+		err = fmt.Errorf("%w: %v", volume.ErrUnavailable, err) // what can not be reached may be good
+	}
 	return fault("read object", x.pin.object.Bucket, x.pin.object.Key, err)
 }

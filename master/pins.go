@@ -34,21 +34,22 @@ func newPins() *pins {
 type pin struct {
 	of     *pins
 	object *meta.Object
+	seq    uint64 // of the version
 	refs   atomic.Int32
 }
 
 // acquire runs read, which returns the record of an object, and pins what the
 // object holds.
-func (p *pins) acquire(read func() (*meta.Object, error)) (*pin, error) {
+func (p *pins) acquire(read func() (*metadb.ObjectRow, error)) (*pin, error) {
 	p.gate.RLock()
 	defer p.gate.RUnlock()
 	o, err := read()
 	if err != nil {
 		return nil, err
 	}
-	x := &pin{of: p, object: o}
+	x := &pin{of: p, object: &o.Object, seq: o.Seq}
 	x.refs.Store(1)
-	p.add(o, 1)
+	p.add(x.object, 1)
 	return x, nil
 }
 

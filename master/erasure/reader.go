@@ -33,6 +33,15 @@ func (c *Coder) NewReader(ctx context.Context, size, offset, length int64, open 
 	return r
 }
 
+// Prepare reads until the first bytes of the range are there, so that what can not
+// be read at all is found before anything is done with it.
+func (r *Reader) Prepare() error {
+	if err := r.fill(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
 // Read implements io.Reader.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
