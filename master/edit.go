@@ -112,15 +112,17 @@ const (
 )
 
 // count moves the counters by one version that comes (by 1) or goes (by -1).
-func (x *edit) count(o *metadb.ObjectRow, at place, by int64) {
+func (x *edit) count(o *metadb.ObjectRow, at place, by int64) { countVersion(&x.usage, o, at, by) }
+
+func countVersion(u *meta.Usage, o *metadb.ObjectRow, at place, by int64) {
 	switch {
 	case o.DeleteMarker:
-		x.usage.DeleteMarkers += by
+		u.DeleteMarkers += by
 	case at == isCurrent:
-		x.usage.Objects += by
-		x.usage.Bytes += by * o.Size
+		u.Objects += by
+		u.Bytes += by * o.Size
 	default:
-		x.usage.Noncurrent += by
-		x.usage.NoncurrentBytes += by * o.Size
+		u.Noncurrent += by
+		u.NoncurrentBytes += by * o.Size
 	}
 }

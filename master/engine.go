@@ -22,6 +22,7 @@ type Blobs interface {
 	Stat(ctx context.Context, id volume.BlobID) (volume.Info, error)
 	Delete(ctx context.Context, ids []volume.BlobID) error
 	List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error)
+	Verify(ctx context.Context, id volume.BlobID) error
 	Status(ctx context.Context) (volume.Status, error)
 	Claim(ctx context.Context, cluster string) error
 }
@@ -99,6 +100,7 @@ type Engine struct {
 	completing   *uploadSet
 	suspects     *suspects
 	patience     patience
+	checks       *checker
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
 
 	changing sync.Mutex // held while the topology is being changed
@@ -141,6 +143,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e.prober = newProber(e)
 	e.completing = newUploadSet()
 	e.suspects, e.patience = newSuspects(e), defaultPatience
+	e.checks = newChecker(e)
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
 		return nil, err

@@ -172,6 +172,20 @@ func (v *testVolume) Stat(ctx context.Context, id volume.BlobID) (volume.Info, e
 	return v.Blobs.Stat(ctx, id)
 }
 
+func (v *testVolume) List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error) {
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	return v.Blobs.List(ctx, after, limit)
+}
+
+func (v *testVolume) Verify(ctx context.Context, id volume.BlobID) error {
+	if err := v.err(); err != nil {
+		return err
+	}
+	return v.Blobs.Verify(ctx, id)
+}
+
 func (v *testVolume) Claim(ctx context.Context, cluster string) error {
 	if err := v.err(); err != nil {
 		return err
@@ -191,7 +205,7 @@ func (v *testVolume) fill(t testing.TB) {
 // ids lists the blobs on the volume.
 func (v *testVolume) ids(t testing.TB) []volume.BlobID {
 	t.Helper()
-	infos, err := v.List(context.Background(), volume.BlobID{}, 1<<30)
+	infos, err := v.Blobs.List(context.Background(), volume.BlobID{}, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,10 +122,12 @@ type layouts struct {
 
 	mu      sync.Mutex // owns what follows
 	writers map[*layout]int
+	turn    uint64
+	turns   map[uint64]int // writers that began in each turn
 }
 
 func newLayouts(l *layout) *layouts {
-	ls := &layouts{writers: make(map[*layout]int)}
+	ls := &layouts{writers: make(map[*layout]int), turns: make(map[uint64]int)}
 	ls.current.Store(l)
 	return ls
 }
@@ -138,15 +140,35 @@ func (ls *layouts) now() *layout { return ls.current.Load() }
 func (ls *layouts) write() (l *layout, done func()) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	l = ls.current.Load()
-	ls.writers[l]++
+	l, turn := ls.current.Load(), ls.turn
+	count(ls.writers, l, 1)
+	count(ls.turns, turn, 1)
 	return l, func() {
 		ls.mu.Lock()
 		defer ls.mu.Unlock()
-		if ls.writers[l]--; ls.writers[l] == 0 {
-			delete(ls.writers, l)
+		count(ls.writers, l, -1)
+		count(ls.turns, turn, -1)
+	}
+}
+
+// turnOver begins another turn: writers that begin from now on are of it.
+func (ls *layouts) turnOver() uint64 {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.turn++
+	return ls.turn
+}
+
+// over reports whether no write is under way that began before a turn.
+func (ls *layouts) over(turn uint64) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for began := range ls.turns {
+		if began < turn {
+			return false
 		}
 	}
+	return true
 }
 
 // replace puts another layout in force.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -59,6 +60,7 @@ type location struct {
 	kind        rowKind
 	row         []byte
 	bucket, key string
+	version     string // id of the object's; of a part of an upload in progress: none
 	upload      string // of a part
 	part        int    // number, but for objectRow
 	index       int    // among the extents of the object or part
@@ -91,7 +93,11 @@ type scanner struct {
 	visit func(at location, extents []meta.Extent, rowSize int)
 	full  func() bool          // asked before each visit: true ends the scan
 	skip  func(id string) bool // uploads that are left out; nil: none
-	last  meta.Bucket          // the bucket looked at last
+	// each, where set, is told of every version before what it holds is visited.
+	each func(o *metadb.ObjectRow, at place)
+	// broken, where set, is told of rows that can not be read, and the scan goes on.
+	broken func(row []byte, err error)
+	last   meta.Bucket // the bucket looked at last
 	finding
 }
 
@@ -181,6 +187,10 @@ func (s *scanner) runPhase(tx metadb.Tx) (stopped bool, err error) {
 			s.next.row, s.next.sub = key, 0 // the row in which the last scan has ended is gone
 		}
 		done, err := s.look(tx, key, value)
+		if err != nil && s.broken != nil && unreadable(err) {
+			s.broken(key, err)
+			done, err = true, nil
+		}
 		if err != nil {
 			return true, fmt.Errorf("row %q: %w", key, err)
 		}
@@ -192,6 +202,16 @@ func (s *scanner) runPhase(tx metadb.Tx) (stopped bool, err error) {
 		cur.Next()
 	}
 	return false, nil
+}
+
+// unreadable reports that a row, or one that it leads to, is not as it should be.
+func unreadable(err error) bool {
+	for _, target := range []error{metadb.ErrBadRecord, metadb.ErrNewerRecord, metadb.ErrNotFound} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p phase) rows() metadb.Range {
@@ -226,10 +246,16 @@ func (s *scanner) look(tx metadb.Tx, key, value []byte) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
+	if s.each != nil && s.next.sub == 0 {
+		s.each(o, place(s.next.phase == currentVersions))
+	}
 	if o.Manifest != "" {
 		return s.lookAtManifest(tx, o, holder)
 	}
-	at := location{kind: objectRow, row: key, bucket: bucket, key: name, class: o.Headers.StorageClass, holder: holder}
+	at := location{
+		kind: objectRow, row: key, bucket: bucket, key: name, version: o.VersionID,
+		class: o.Headers.StorageClass, holder: holder,
+	}
 	s.visit(at, o.Extents, len(value))
 	return true, nil
 }
@@ -255,7 +281,7 @@ func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow, holder meta.
 				return false, nil
 			}
 			at := location{
-				kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, upload: o.UploadID, part: p.Number,
+				kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, version: o.VersionID, upload: o.UploadID, part: p.Number,
 				class: o.Headers.StorageClass, holder: holder,
 			}
 			s.seePart(at, p.Extents, meta.MaxRecordPayload)

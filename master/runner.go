@@ -30,6 +30,7 @@ const retryStep = 5 * time.Second
 // Run does the engine's background work until ctx ends; it returns nil then.
 func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	wg.Go(func() { e.checks.run(ctx) })
 	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects} {
 		wg.Go(func() { run(ctx, e.log, s) })
 	}

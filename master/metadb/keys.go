@@ -174,6 +174,10 @@ func PartRange(uploadID string, after int) Range {
 	return r
 }
 
+// AllParts covers the parts of all uploads, those that have ended and are not yet
+// removed included.
+func AllParts() Range { return Under([]byte{tagPart}) }
+
 // ParsePartKey inverts PartKey.
 func ParsePartKey(k []byte) (uploadID string, number int, ok bool) {
 	id, rest, ok := cutTagged(tagPart, k)
@@ -193,6 +197,9 @@ func ManifestRange(uploadID, manifest string) Range { return Under(manifestPrefi
 
 // ManifestsRange covers the rows of all manifests of an upload.
 func ManifestsRange(uploadID string) Range { return Under(component(tagManifest, uploadID)) }
+
+// AllManifests covers the rows of all manifests.
+func AllManifests() Range { return Under([]byte{tagManifest}) }
 
 // ParseManifestKey inverts ManifestKey.
 func ParseManifestKey(k []byte) (uploadID, manifest string, chunk uint32, ok bool) {

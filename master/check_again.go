@@ -1,0 +1,329 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/volume"
+)
+
+// suspect is a blob about which rows, queue and volumes seem to disagree. Each
+// was looked at in a moment of its own, so they may not.
+type suspect struct {
+	live    int       // times that rows name it
+	at      *location // where the last of them is
+	garbage bool      // the queue names it
+	other   bool      // it belongs to an upload that has ended, or to a manifest given up
+}
+
+// unsettled is an extent that is not kept as it should be.
+type unsettled struct {
+	location
+	extent meta.Extent
+}
+
+func (c *check) suspect(p meta.Piece) {
+	if c.suspects[p] == nil {
+		c.suspects[p] = new(suspect)
+	}
+}
+
+// judge holds an extent against how it should be kept.
+func (c *check) judge(l *layout, at location, x meta.Extent) {
+	if len(c.judgement(l, at, x)) > 0 {
+		c.unsettled = append(c.unsettled, unsettled{at, x})
+	}
+}
+
+// judgement returns what is to be said of how an extent is kept.
+func (c *check) judgement(l *layout, at location, x meta.Extent) []Finding {
+	keep := c.e.redundancyOf(l, at.holder, at.class, x)
+	want, _ := l.place(at.hash(), keep.pieces()) // none: there is no volume, and nothing to be wanted
+	var wrong []Finding
+	var on []meta.VolumeID
+	say := func(kind FindingKind, p meta.Piece, format string, args ...any) {
+		f := at.finding(kind, p, pieceSize(x))
+		f.Detail = fmt.Sprintf(format, args...)
+		wrong = append(wrong, f)
+	}
+	for _, p := range x.Pieces {
+		_, member := l.volumes[p.Volume]
+		switch {
+		case p.Missing():
+			continue
+		case !member:
+			say(FindingStranded, p, "volume %d is not in the cluster", p.Volume)
+		case slices.Contains(on, p.Volume):
+			say(FindingDuplicate, p, "volume %d has two pieces", p.Volume)
+		case !slices.Contains(want, p.Volume):
+			say(FindingMisplaced, p, "volume %d has it, want one of %v", p.Volume, want)
+		}
+		on = append(on, p.Volume)
+	}
+	switch {
+	case len(on) < len(want):
+		say(FindingFew, meta.Piece{}, "%d pieces, want %d", len(on), len(want))
+	case len(on) > keep.pieces():
+		say(FindingMany, meta.Piece{}, "%d pieces, want %d", len(on), keep.pieces())
+	}
+	return wrong
+}
+
+// confirmSome looks again at what is suspected once that is much.
+func (c *check) confirmSome(ctx context.Context) error {
+	switch {
+	case len(c.suspects) >= checkSuspects:
+		return c.confirm(ctx)
+	case len(c.unsettled) >= checkUnsettled:
+		return c.confirmUnsettled(ctx)
+	}
+	return nil
+}
+
+// confirm looks again at everything that is suspected, and forgets it.
+func (c *check) confirm(ctx context.Context) error {
+	if err := c.confirmUnsettled(ctx); err != nil {
+		return err
+	}
+	if len(c.suspects) == 0 {
+		return nil
+	}
+	settled, err := c.fence(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := c.nameSuspects(ctx)
+	if err != nil {
+		return err
+	}
+	for p, s := range c.suspects {
+		if err := c.decide(ctx, p, s, settled && all); err != nil {
+			return err
+		}
+	}
+	clear(c.suspects)
+	return nil
+}
+
+// fence waits until every write that may have made a blob that was listed is
+// recorded or given up; it reports false where one takes too long. What the
+// rebalance and the repair make is in the garbage queue before it is written.
+func (c *check) fence(ctx context.Context) (settled bool, err error) {
+	since := c.e.layouts.turnOver()
+	for end := time.Now().Add(checkFence); time.Now().Before(end); {
+		if c.e.layouts.over(since) {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(settlePoll):
+		}
+	}
+	return false, nil
+}
+
+// nameSuspects finds out, as of one moment, who names the suspects; not all is
+// known where a row can not be read, which may name any.
+func (c *check) nameSuspects(ctx context.Context) (all bool, err error) {
+	err = c.e.view(ctx, func(tx metadb.Tx) error {
+		all = true
+		for _, s := range c.suspects {
+			*s = suspect{}
+		}
+		s := &scanner{ctx: ctx, e: c.e, full: func() bool { return false }, broken: func([]byte, error) { all = false }}
+		s.visit = func(at location, extents []meta.Extent, _ int) {
+			for _, p := range pieces(extents) {
+				if x := c.suspects[p]; x != nil {
+					x.live++
+					x.at = &at
+				}
+			}
+		}
+		if err := s.run(tx); err != nil {
+			return err
+		}
+		c.progress.Rows += s.scanned
+		c.tell()
+		r := metadb.GarbageRange()
+		err := tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+			g, err := metadb.UnmarshalGarbage(row)
+			all = all && err == nil
+			for _, p := range g.Pieces {
+				if x := c.suspects[p]; x != nil && err == nil {
+					x.garbage = true
+				}
+			}
+			return true, ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+		return c.nameOthers(ctx, tx)
+	})
+	return all, err
+}
+
+// nameOthers finds suspects in the rows of uploads that have ended and of
+// manifests that were given up, which the garbage queue stands for as a whole.
+func (c *check) nameOthers(ctx context.Context, tx metadb.Tx) error {
+	other := func(extents []meta.Extent) {
+		for _, p := range pieces(extents) {
+			if x := c.suspects[p]; x != nil {
+				x.other = true
+			}
+		}
+	}
+	r := metadb.AllParts()
+	err := tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+		if p, err := metadb.UnmarshalPart(row); err == nil {
+			other(p.Extents)
+		}
+		return true, ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	r = metadb.AllManifests()
+	return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
+		if _, _, chunk, ok := metadb.ParseManifestKey(k); !ok || chunk == 0 {
+			return true, nil
+		}
+		parts, err := metadb.UnmarshalManifestChunk(row)
+		for i := range parts {
+			if err == nil {
+				other(parts[i].Extents)
+			}
+		}
+		return true, ctx.Err()
+	})
+}
+
+// decide says what a suspect is.
+func (c *check) decide(ctx context.Context, p meta.Piece, s *suspect, certain bool) error {
+	switch {
+	case s.live > 0 && s.garbage:
+		c.found(s.at.finding(FindingDoomed, p, 0))
+	case s.live > 1:
+		c.found(s.at.finding(FindingShared, p, 0))
+	case s.live == 0 && !s.garbage && !s.other:
+		return c.decideOrphan(ctx, p, certain)
+	}
+	return nil
+}
+
+// decideOrphan looks whether a blob that nothing names is still there: what was
+// garbage when it was listed is removed before the queue forgets it.
+func (c *check) decideOrphan(ctx context.Context, p meta.Piece, certain bool) error {
+	if c.skipped(p.Volume) {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, checkStatTimeout)
+	defer cancel()
+	blobs, err := c.e.volume(limited, p.Volume)
+	var info volume.Info
+	if err == nil {
+		info, err = blobs.Stat(limited, volume.BlobID(p.Blob))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, volume.ErrNotFound):
+		return nil
+	case err != nil && !errors.Is(err, volume.ErrCorrupt):
+		c.giveUpOn(p.Volume, c.nameOf(p.Volume), err)
+		return nil
+	case !certain:
+		c.report.Undecided++
+		return nil
+	}
+	f := Finding{Kind: FindingOrphan, Volume: p.Volume, Blob: p.Blob, Bytes: info.Size}
+	if d, err := metadb.UnmarshalDescriptor(info.Descriptor); err == nil {
+		f.Bucket, f.Key, f.UploadID, f.Part = d.Bucket, d.Key, d.UploadID, d.PartNumber
+		f.Detail = "written " + info.Created.UTC().Format(time.RFC3339)
+	}
+	c.found(f)
+	return nil
+}
+
+// confirmUnsettled looks again at the extents that are not kept as they should
+// be. What the rebalance has yet to come to, or the repair queue has, is pending.
+func (c *check) confirmUnsettled(ctx context.Context) error {
+	found := c.unsettled
+	c.unsettled = nil
+	for len(found) > 0 {
+		n := min(len(found), checkPage)
+		if err := c.confirmExtents(ctx, found[:n]); err != nil {
+			return err
+		}
+		found = found[n:]
+	}
+	return nil
+}
+
+// repairOf names what an entry of the repair queue is about.
+type repairOf struct {
+	bucket, key string
+	part        int
+}
+
+func (c *check) confirmExtents(ctx context.Context, found []unsettled) error {
+	var wrong []Finding
+	var waiting bool
+	var queued map[repairOf]bool
+	err := c.e.view(ctx, func(tx metadb.Tx) error {
+		wrong = nil
+		l := c.e.layouts.now()
+		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
+		if err != nil {
+			return err
+		}
+		waiting = st.Active || st.Epoch != 0 && st.Epoch != l.topology.Epoch
+		if !waiting {
+			if queued, err = c.queued(tx, found); err != nil {
+				return err
+			}
+		}
+		for _, u := range found {
+			x, err := c.recorded(tx, u.location)
+			if err != nil {
+				return err
+			}
+			if x != nil && slices.Equal(x.Pieces, u.extent.Pieces) {
+				wrong = append(wrong, c.judgement(l, u.location, *x)...)
+			}
+		}
+		return ctx.Err()
+	})
+	for _, f := range wrong {
+		if waiting || queued[repairOf{f.Bucket, f.Key, f.Part}] {
+			c.pending(f)
+		} else {
+			c.found(f)
+		}
+	}
+	return err
+}
+
+// queued returns which of the extents the repair queue names.
+func (c *check) queued(tx metadb.Tx, found []unsettled) (map[repairOf]bool, error) {
+	about := make(map[repairOf]bool, len(found))
+	for _, u := range found {
+		about[repairOf{u.bucket, u.key, u.part}] = false
+	}
+	r := metadb.RepairRange()
+	err := tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+		q, err := metadb.UnmarshalRepair(row)
+		of := repairOf{q.Bucket, q.Key, q.Part}
+		if _, ok := about[of]; ok && err == nil {
+			about[of] = true
+		}
+		return true, nil
+	})
+	return about, err
+}
