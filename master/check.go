@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tdkvs/master/meta"
+	"tdkvs/volume"
 )
 
 // Limits of a check.
@@ -231,13 +232,28 @@ func (c *check) run(ctx context.Context) error {
 // passes returns into how many ranges the ids are to be divided.
 func (c *check) passes(ctx context.Context) int {
 	var blobs uint64
-	for _, v := range c.e.Health(ctx).Volumes {
-		blobs += uint64(max(0, v.Status.Blobs))
+	for number, v := range c.e.layouts.now().volumes {
+		st, err := c.status(ctx, number)
+		if err != nil {
+			c.giveUpOn(number, v.Name, err)
+			continue
+		}
+		blobs += uint64(max(0, st.Blobs))
 	}
 	c.progress.ExpectedBlobs = blobs
 	n := int(blobs)/c.opts.BlobsAtOnce + 1
 	c.progress.ExpectedRows = c.progress.Rows * uint64(1+n)
 	return n
+}
+
+func (c *check) status(ctx context.Context, number meta.VolumeID) (volume.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkStatTimeout)
+	defer cancel()
+	blobs, err := c.e.volume(ctx, number)
+	if err != nil {
+		return volume.Status{}, err
+	}
+	return blobs.Status(ctx)
 }
 
 // tell reports progress.

@@ -133,7 +133,7 @@ func (c *check) list(ctx context.Context, in idRange) (map[meta.VolumeID]*listin
 
 func (c *check) listVolume(ctx context.Context, v *boundVolume, in idRange, l *listing) error {
 	for after := in.before(); ; {
-		infos, err := listPage(ctx, v, after)
+		infos, err := c.listPage(ctx, v, after)
 		if err != nil {
 			return err
 		}
@@ -164,10 +164,10 @@ func (c *check) listVolume(ctx context.Context, v *boundVolume, in idRange, l *l
 	}
 }
 
-func listPage(ctx context.Context, v *boundVolume, after volume.BlobID) ([]volume.Info, error) {
+func (c *check) listPage(ctx context.Context, v *boundVolume, after volume.BlobID) ([]volume.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkListTimeout)
 	defer cancel()
-	blobs, err := v.use(ctx)
+	blobs, err := c.e.volume(ctx, v.Number)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int
 				return err
 			}
 		}
-		err := verifyBlob(ctx, v, volume.BlobID(l.ids[i]), l.sizes[i])
+		err := c.verifyBlob(ctx, v, volume.BlobID(l.ids[i]), l.sizes[i])
 		switch {
 		case err == nil:
 		case errors.Is(err, volume.ErrCorrupt):
@@ -203,10 +203,10 @@ func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int
 // a blob is taken for one that does not answer.
 const slowestVerify = 1 << 20
 
-func verifyBlob(ctx context.Context, v *boundVolume, id volume.BlobID, size int64) error {
+func (c *check) verifyBlob(ctx context.Context, v *boundVolume, id volume.BlobID, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, checkStatTimeout+time.Duration(size/slowestVerify)*time.Second)
 	defer cancel()
-	blobs, err := v.use(ctx)
+	blobs, err := c.e.volume(ctx, v.Number)
 	if err != nil {
 		return err
 	}

@@ -131,6 +131,12 @@ func (o observed) List(ctx context.Context, after volume.BlobID, limit int) ([]v
 	return infos, x.end(err)
 }
 
+// Verify implements Blobs.
+func (o observed) Verify(ctx context.Context, id volume.BlobID) error {
+	x := o.visit(ctx)
+	return x.end(o.v.blobs.Verify(x.ctx, id))
+}
+
 // Status implements Blobs.
 func (o observed) Status(ctx context.Context) (volume.Status, error) {
 	x := o.visit(ctx)
