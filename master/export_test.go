@@ -41,3 +41,8 @@ func (e *Engine) Place(hash uint64, n int) ([]meta.VolumeID, error) {
 func (e *Engine) SetWriteLimits(stall, late time.Duration) {
 	e.writes.stall, e.writes.late = stall, late
 }
+
+// Blobs returns the way to a volume, as the engine uses it.
+func (e *Engine) Blobs(number meta.VolumeID) (Blobs, error) {
+	return e.volume(context.Background(), number)
+}
