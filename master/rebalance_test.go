@@ -275,41 +275,6 @@ func TestCancelDrain(t *testing.T) {
 	}
 }
 
-// TestDrainRefusals: nothing moves before it is known to come to its end.
-func TestDrainRefusals(t *testing.T) {
-	t.Parallel()
-	s := newBareStore(t, 2)
-	s.open()
-	s.createBucket(bucket)
-	t.Cleanup(s.check)
-	s.put("k", strings.Repeat("x", 1000))
-	refused := func(number meta.VolumeID, want string) {
-		t.Helper()
-		var ce *master.ChangeError
-		if err := s.DrainVolume(context.Background(), number); !errors.As(err, &ce) || !strings.Contains(ce.Message, want) {
-			t.Errorf("volume %d: %v, want %q", number, err, want)
-		}
-	}
-	refused(7, "there is no volume 7")
-	s.volumes[0].down.Store(true)
-	refused(1, "does not answer")
-	s.volumes[0].down.Store(false)
-	held := s.places()["o"+bucket+"\x00k 0"]
-	other := s.volumes[2-held]
-	other.free.Store(100)
-	refused(held, "the other 1 volumes have room for 100")
-	other.free.Store(0)
-	if err := s.DrainVolume(context.Background(), held); err != nil {
-		t.Fatal(err)
-	}
-	refused(3-held, "is the last one that can take data")
-	s.rebalanced()
-	refused(held, "was deleted already")
-	refused(3-held, "is the last one that can take data")
-	s.wantBody("k", strings.Repeat("x", 1000))
-	s.volumes = []*testVolume{other}
-}
-
 // TestRebalanceSurvives: crashes of the process, failing volumes and failing
 // commits at random moments, with writes and deletes in between.
 func TestRebalanceSurvives(t *testing.T) {

@@ -108,40 +108,6 @@ func (e *Engine) admissible(p probe) error {
 	return nil
 }
 
-// DrainVolume begins to move everything off a volume, after which it leaves the
-// cluster. It is refused, before anything moves, for a volume that is down, for
-// the last one, and when the others have too little space.
-func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
-	e.changing.Lock()
-	defer e.changing.Unlock()
-	v, err := e.member(number)
-	if err != nil {
-		return err
-	}
-	if v.State == metadb.VolumeDraining {
-		return nil
-	}
-	if err := e.canDrain(ctx, v); err != nil {
-		return err
-	}
-	return e.setVolumeState(ctx, number, metadb.VolumeDraining, placement.Active, placement.Draining)
-}
-
-// CancelDrain puts a draining volume back to where it was: its slots are active
-// again, and what has moved comes back.
-func (e *Engine) CancelDrain(ctx context.Context, number meta.VolumeID) error {
-	e.changing.Lock()
-	defer e.changing.Unlock()
-	v, err := e.member(number)
-	if err != nil {
-		return err
-	}
-	if v.State != metadb.VolumeDraining {
-		return refuseChange("volume %d is not being deleted", number)
-	}
-	return e.setVolumeState(ctx, number, metadb.VolumeActive, placement.Draining, placement.Active)
-}
-
 // member returns a volume that is in the cluster.
 func (e *Engine) member(number meta.VolumeID) (metadb.Volume, error) {
 	v, ok := e.layouts.now().volume(number)
@@ -154,39 +120,6 @@ func (e *Engine) member(number meta.VolumeID) (metadb.Volume, error) {
 		return v, refuseChange("volume %d (%s) is lost", number, v.UUID)
 	}
 	return v, nil
-}
-
-// drainMargin is how much more room the others must have than a volume holds:
-// what is written meanwhile, and headers and compaction, take space, too.
-const drainMargin = 1.05
-
-// canDrain refuses a drain that can not come to its end.
-func (e *Engine) canDrain(ctx context.Context, v metadb.Volume) error {
-	var held int64
-	var room uint64
-	others := 0
-	e.Probe(ctx)
-	for _, h := range e.Health(ctx).Volumes {
-		of, _ := e.layouts.now().volume(h.Number)
-		switch {
-		case h.Number == v.Number && h.Err != nil:
-			return refuseChange("volume %d at %s does not answer, so nothing can be moved off it: %v", v.Number, v.Name, h.Err)
-		case h.Number == v.Number, of.State == metadb.VolumeDraining && h.Err == nil:
-			held += h.Status.Bytes // what is being drained already needs room, too
-		case of.State == metadb.VolumeActive && h.Err == nil && h.Status.ReadOnly == "":
-			others++
-			if h.Status.Free > h.Status.Reserve {
-				room += h.Status.Free - h.Status.Reserve
-			}
-		}
-	}
-	switch need := uint64(float64(held) * drainMargin); {
-	case others == 0:
-		return refuseChange("volume %d is the last one that can take data: add another first", v.Number)
-	case need > room:
-		return refuseChange("%d bytes are to be moved and the other %d volumes have room for %d: add a volume first", held, others, room)
-	}
-	return nil
 }
 
 // setVolumeState changes a volume and those of its slots that are in a state.

@@ -61,9 +61,12 @@ func newBlobID() volume.BlobID {
 	return id
 }
 
-// Health says whether the store can serve every object.
+// Health says whether the store serves.
 type Health struct {
-	Ready    bool // the metadata answers and every volume is reachable and itself
+	// Ready: the metadata answers, and enough volumes take data for a new object of
+	// the usual number of replicas to be acknowledged. What lies on a volume that is
+	// down, and nowhere else, can not be read all the same.
+	Ready    bool
 	Metadata string
 	Volumes  []VolumeHealth // in order of number
 }
@@ -97,7 +100,8 @@ func (e *Engine) sealed() error {
 // were last asked, a second or two ago.
 func (e *Engine) Health(ctx context.Context) Health {
 	l := e.layouts.now()
-	h := Health{Ready: true, Volumes: make([]VolumeHealth, 0, len(l.volumes))}
+	writable := 0
+	h := Health{Volumes: make([]VolumeHealth, 0, len(l.volumes))}
 	for _, v := range l.topology.Volumes {
 		if !v.State.Member() {
 			continue
@@ -105,8 +109,11 @@ func (e *Engine) Health(ctx context.Context) Health {
 		of := l.volumes[v.Number].health()
 		of.Draining = v.State == metadb.VolumeDraining
 		h.Volumes = append(h.Volumes, of)
-		h.Ready = h.Ready && of.Err == nil
+		if v.State == metadb.VolumeActive && l.volumes[v.Number].condition.Load().takesWrites() {
+			writable++
+		}
 	}
+	h.Ready = writable >= quorum(max(1, l.topology.Replicas))
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		_, err := tx.Get(metadb.IdentityKey())
 		return err
