@@ -183,7 +183,7 @@ func (d *deployment) stop(t testing.TB) {
 	}
 }
 
-// waitReady waits until the front says that it can serve.
+// waitReady waits until the front says that it can serve, and everything it holds.
 func (d *deployment) waitReady(t testing.TB) {
 	t.Helper()
 	answer := ""
@@ -193,17 +193,18 @@ func (d *deployment) waitReady(t testing.TB) {
 				t.Fatalf("%s ended instead of becoming ready\n%s", p.name, p.logTail())
 			}
 		}
-		ready, text := d.probe("/-/readyz")
-		if ready && d.volumesUp(t) {
-			return
+		if up := d.volumesUp(t); up { // now the front may still leave out one that was killed
+			ready, text := d.probe("/-/readyz")
+			if ready && !strings.Contains(text, "unreachable") {
+				return
+			}
+			answer = text
 		}
-		answer = text
 	}
 	t.Fatalf("not ready after a minute: %s\n%s", answer, d.front.logTail())
 }
 
-// volumesUp asks the volume processes themselves: what the front says of them may be half a second old, from before one was
-// killed.
+// volumesUp asks the volume processes themselves: what the front says of them may be from before one was killed.
 func (d *deployment) volumesUp(t testing.TB) bool {
 	t.Helper()
 	for _, p := range d.volumes {

@@ -23,7 +23,6 @@ type gateway struct {
 	cfg      Config
 	routes   *mux.Router
 	verifier *sigv4.Verifier
-	health   healthCache
 	stats    *stats
 }
 
@@ -33,7 +32,6 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, errors.New("gateway: Config needs S3, Store, Health and Admin.Operator")
 	}
 	g := &gateway{cfg: cfg.withDefaults()}
-	g.health.ask = g.cfg.Health
 	g.stats = newStats(g.cfg.Now().UTC())
 	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret, Lenient: true}
 	// Keys such as "a//b" and "../x" are real: paths are neither cleaned nor

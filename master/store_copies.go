@@ -7,10 +7,14 @@ import (
 	"tdkvs/master/meta"
 )
 
+// quorumOfCopies is how many copies must be durable before a write is
+// acknowledged: a majority.
+func quorumOfCopies(copies int) int { return copies/2 + 1 }
+
 // storeCopies writes a body as copies on several volumes. It is read once, in
 // chunks that the copies share, and is acknowledged when a majority is durable.
 func (e *Engine) storeCopies(ctx context.Context, req storing, t *targets, b *body) (stored, error) {
-	s := e.spread(ctx, t, req.size, min(req.keep.copies/2+1, len(t.home)), true)
+	s := e.spread(ctx, t, req.size, min(quorumOfCopies(req.keep.copies), len(t.home)), true)
 	err := s.broadcast(ctx, b)
 	var of shape
 	var descriptor []byte

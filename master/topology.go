@@ -28,7 +28,7 @@ import (
 // volumes than those tried before.
 
 // probeTimeout bounds the question to one volume at start.
-const probeTimeout = 10 * time.Second
+const probeTimeout = 3 * time.Second
 
 // probe is what a given volume says of itself, or why it does not.
 type probe struct {

@@ -350,7 +350,7 @@ func TestVolumeDownAtStart(t *testing.T) {
 	s.volumes[1].down.Store(true)
 	s.open()
 	health = s.Health(bg)
-	if health.Ready || health.Volumes[0].Err != nil || !strings.Contains(fmt.Sprint(health.Volumes[1].Err), "refused") || health.Volumes[1].Number != 2 {
+	if !health.Ready || health.Volumes[0].Err != nil || !strings.Contains(fmt.Sprint(health.Volumes[1].Err), "refused") || health.Volumes[1].Number != 2 {
 		t.Errorf("health is %+v", health)
 	}
 	failed := 0
@@ -394,7 +394,7 @@ func TestVolumeComesBackAsAnother(t *testing.T) {
 	other.down.Store(false)
 	e.Probe(bg)
 	h := e.Health(bg)
-	if h.Ready || !strings.Contains(fmt.Sprint(h.Volumes[1].Err), "not the volume") {
+	if !strings.Contains(fmt.Sprint(h.Volumes[1].Err), "not the volume") {
 		t.Errorf("health is %+v", h)
 	}
 	for i := range 20 {

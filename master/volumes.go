@@ -113,7 +113,7 @@ func (e *Engine) Health(ctx context.Context) Health {
 			writable++
 		}
 	}
-	h.Ready = writable >= quorum(max(1, l.topology.Replicas))
+	h.Ready = writable >= quorumOfCopies(max(1, l.topology.Replicas))
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		_, err := tx.Get(metadb.IdentityKey())
 		return err
