@@ -105,6 +105,8 @@ func adminVolume(v master.VolumeStatus) adminapi.Volume {
 		Capacity: v.Status.Capacity, Free: v.Status.Free, Reserve: v.Status.Reserve,
 		Blobs: v.Status.Blobs, Bytes: v.Status.Bytes, DeadBytes: v.Status.DeadBytes,
 	}
+	out.Since, out.Latency = timeOrNone(v.Since), v.Latency.Seconds()
+	out.Quarantined, out.CorruptReads = v.Status.Quarantined, v.Status.CorruptReads
 	out.Health, out.Error = volumeHealth(v.VolumeHealth)
 	return out
 }

@@ -56,8 +56,15 @@ func adminExtent(x master.ExtentLocation) adminapi.Extent {
 		Part: x.Part, Offset: x.Offset, Size: x.Size, Hash: hashText(x.Hash), Slots: list(x.Slots),
 		Volumes: volumeNumbers(x.Volumes), InPlace: x.Settled(), Pieces: make([]adminapi.Piece, 0, len(x.Pieces)),
 	}
+	if x.Code != (meta.Code{}) {
+		out.Code = &adminapi.Code{Data: x.Code.Data, Parity: x.Code.Parity}
+	}
 	for _, p := range x.Pieces {
-		out.Pieces = append(out.Pieces, adminapi.Piece{Volume: uint32(p.Volume), Blob: hex.EncodeToString(p.Blob[:]), InPlace: x.InPlace(p)})
+		piece := adminapi.Piece{Volume: uint32(p.Volume), InPlace: x.InPlace(p)}
+		if !p.Missing() {
+			piece.Blob = hex.EncodeToString(p.Blob[:])
+		}
+		out.Pieces = append(out.Pieces, piece)
 	}
 	return out
 }

@@ -80,7 +80,7 @@ func lossText(l adminapi.LostVolume) string {
 	v := l.Volume
 	held := fmt.Sprintf("volume %d at %s holds %d blobs of %d bytes", v.Number, v.URL, v.Blobs, v.Bytes)
 	if v.Health == adminapi.Unreachable {
-		held = fmt.Sprintf("volume %d at %s does not answer, so how much it holds is not known", v.Number, v.URL)
+		held = fmt.Sprintf("volume %d at %s does not answer; when it last did it held %d blobs of %d bytes", v.Number, v.URL, v.Blobs, v.Bytes)
 	}
 	if l.Replicas < 2 {
 		return held + "; the store keeps one copy, so what is not in a bucket or a storage class with more is lost for good"

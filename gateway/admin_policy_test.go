@@ -51,7 +51,7 @@ func TestAdminLoseVolume(t *testing.T) {
 	wantFailure(t, b.ask(t, "POST", "/volumes/1/lost", ""), 400, "InvalidRequest", "a body is needed")
 	wantFailure(t, b.ask(t, "POST", "/volumes/7/lost", `{"confirm": "u-1"}`), 404, "NoSuchVolume", "7")
 	b.operator.cluster.Replicas = 1
-	wantFailure(t, b.ask(t, "POST", "/volumes/2/lost", "{}"), 409, needed, "does not answer, so how much it holds is not known; the store keeps one copy")
+	wantFailure(t, b.ask(t, "POST", "/volumes/2/lost", "{}"), 409, needed, "does not answer; when it last did it held 0 blobs of 0 bytes; the store keeps one copy")
 	b.wantDone(t)
 
 	l := wantDocument[adminapi.LostVolume](t, b.ask(t, "POST", "/volumes/2/lost", `{"confirm": "u-2"}`), 202)

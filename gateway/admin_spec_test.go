@@ -103,7 +103,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Location{}, adminapi.Extent{}, adminapi.Piece{}, adminapi.Bucket{}, adminapi.Lock{}, adminapi.Buckets{},
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},
 		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
-		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Damage{}, adminapi.Damages{},
+		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Code{}, adminapi.Damage{}, adminapi.Damages{},
 		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
 	}
 	if len(documents) != len(schemas) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type adminFlags struct {
 	data, output                           string
 
 	watch       bool
+	once        bool
+	yes         bool
 	interval    time.Duration
 	weight      int
 	zone        string
@@ -38,8 +41,10 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.region, "region", "us-east-1", "the `region` of the store")
 	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine")
 	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
-	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended (volume add, volume delete, rebalance status)")
-	flags.DurationVar(&f.interval, "interval", time.Second, "the `time` between two lines of -watch")
+	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended (what changes where data lies, rebalance status)")
+	flags.BoolVar(&f.once, "once", false, "print one sample and end (top)")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask whether it is meant (volume lost)")
+	flags.DurationVar(&f.interval, "interval", time.Second, "the `time` between two looks (-watch, top)")
 	flags.IntVar(&f.weight, "weight", 1, "the `slots` of the new volume, and so its share (volume add)")
 	flags.StringVar(&f.zone, "zone", "", "the `name` of what fails together with the new volume (volume add)")
 	flags.StringVar(&f.version, "version-id", "", "the `version` of the object (locate, object stat)")
@@ -50,7 +55,7 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 // adminVerb is one row of the table of what the admin command does.
 type adminVerb struct {
 	words    string // such as "volume add"
-	argument string // the one that follows, as the usage writes it; empty: none
+	argument string // those that follow, as the usage writes them: <needed> [if wanted]; empty: none
 	summary  string
 	flags    []string // beside the common ones
 	run      func(ctx context.Context, a *adminSession) error
@@ -73,13 +78,21 @@ func adminVerbs() []adminVerb {
 		{"volume add", "<url>", "take a new volume into the cluster", append([]string{"weight", "zone"}, watch...), adminVolumeAdd},
 		{"volume delete", "<volume>", "move everything off a volume, and let it leave", watch, adminVolumeDelete},
 		{"volume cancel", "<volume>", "let a volume stay that is being deleted", nil, adminVolumeCancel},
+		{"volume lost", "<volume>", "give up a volume whose data is gone, and make it anew from elsewhere", append([]string{"yes"}, watch...), adminVolumeLost},
+		{"volume weight", "<volume> <slots>", "change the share of a volume", watch, adminVolumeWeight},
+		{"volume zone", "<volume> <zone|none>", "say what fails together with a volume", watch, adminVolumeZone},
+		{"replicas", "[copies]", "show or set how many copies are kept", watch, adminReplicas},
 		{"rebalance status", "", "show how far the rebalance is", watch, adminRebalanceStatus},
+		{"rebalance start", "", "compare everything with where it should be", watch, adminRebalanceStart},
 		{"rebalance pause", "", "let the rebalance rest", nil, adminRebalancePause},
 		{"rebalance resume", "", "let the rebalance go on", nil, adminRebalanceResume},
 		{"rebalance limit", "", "say how hard the rebalance may work", []string{"rate", "concurrency"}, adminRebalanceLimit},
+		{"damage", "", "list what can not be read and can not be restored", nil, adminDamage},
+		{"top", "", "show requests, volumes and latencies as they are", []string{"once", "interval"}, adminTop},
 		{"locate", "<bucket/key>", "show where an object lies, and where it should", []string{"version-id"}, adminLocate},
 		{"bucket ls", "", "list the buckets and what is in them", nil, adminBucketList},
 		{"bucket usage", "<bucket>", "show what is in a bucket", nil, adminBucketUsage},
+		{"bucket replicas", "<bucket> <copies|default>", "set how many copies are kept of what is in a bucket", watch, adminBucketReplicas},
 		{"object stat", "<bucket/key>", "show the record of an object", []string{"version-id"}, adminObjectStat},
 	}
 }
@@ -93,7 +106,7 @@ func commonAdminFlags() []string {
 func adminDetail() string {
 	var b strings.Builder
 	for _, v := range adminVerbs() {
-		fmt.Fprintf(&b, "  tdkvs admin %-30s %s\n", strings.TrimRight(v.words+" "+v.argument, " "), v.summary)
+		fmt.Fprintf(&b, "  tdkvs admin %-42s %s\n", strings.TrimRight(v.words+" "+v.argument, " "), v.summary)
 	}
 	b.WriteString("\nA volume is named by its number, its UUID or its URL.")
 	return b.String()
@@ -102,9 +115,11 @@ func adminDetail() string {
 // adminSession is one call of the admin command.
 type adminSession struct {
 	adminFlags
-	argument string
+	argument string          // the first one
+	second   string          // the one behind
 	given    map[string]bool // flags that were given
 	client   *adminClient
+	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
 }
@@ -114,11 +129,12 @@ func adminCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 	a.declare(flags)
 	return func(ctx context.Context, inv invocation) error {
 		flags.Visit(func(f *flag.Flag) { a.given[f.Name] = true })
-		verb, argument, err := findVerb(inv.args)
+		verb, arguments, err := findVerb(inv.args)
 		if err != nil {
 			return err
 		}
-		a.argument, a.stdout, a.stderr = argument, inv.stdout, inv.stderr
+		a.argument, a.second = arguments[0], arguments[1]
+		a.stdin, a.stdout, a.stderr = os.Stdin, inv.stdout, inv.stderr
 		if err := a.check(verb); err != nil {
 			return err
 		}
@@ -129,10 +145,11 @@ func adminCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 	}
 }
 
-// findVerb finds the row that the words name, and the argument behind.
-func findVerb(args []string) (verb adminVerb, argument string, err error) {
+// findVerb finds the row that the words name, and the arguments behind; those that
+// are not given are empty.
+func findVerb(args []string) (verb adminVerb, arguments [2]string, err error) {
 	if len(args) == 0 {
-		return verb, "", misusef("admin: what? one of these:\n\n%s", adminDetail())
+		return verb, arguments, misusef("admin: what? one of these:\n\n%s", adminDetail())
 	}
 	var names []string
 	for _, v := range adminVerbs() {
@@ -141,22 +158,25 @@ func findVerb(args []string) (verb adminVerb, argument string, err error) {
 		if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
 			continue
 		}
-		rest := args[len(words):]
-		usage := "\nusage: tdkvs admin " + v.usage()
-		switch {
-		case v.argument == "" && len(rest) > 0:
-			return verb, "", misusef("admin %s: unexpected argument %q%s", v.words, rest[0], usage)
-		case v.argument != "" && len(rest) == 0:
-			return verb, "", misusef("admin %s: %s is missing%s", v.words, v.argument, usage)
-		case v.argument != "" && len(rest) > 1:
-			return verb, "", misusef("admin %s: unexpected argument %q%s", v.words, rest[1], usage)
-		case v.argument != "":
-			argument = rest[0]
-		}
-		return v, argument, nil
+		arguments, err := v.take(args[len(words):])
+		return v, arguments, err
 	}
 	said := strings.Join(args[:min(len(args), 2)], " ")
-	return verb, "", misusef("admin: there is no %q%s\nrun \"tdkvs help admin\" for the list", said, didYouMean(said, names))
+	return verb, arguments, misusef("admin: there is no %q%s\nrun \"tdkvs help admin\" for the list", said, didYouMean(said, names))
+}
+
+// take reads the arguments of a row.
+func (v adminVerb) take(given []string) (arguments [2]string, err error) {
+	usage := "\nusage: tdkvs admin " + v.usage()
+	wanted := strings.Fields(v.argument)
+	if len(given) > len(wanted) {
+		return arguments, misusef("admin %s: unexpected argument %q%s", v.words, given[len(wanted)], usage)
+	}
+	copy(arguments[:], given)
+	if len(given) < len(wanted) && strings.HasPrefix(wanted[len(given)], "<") {
+		return arguments, misusef("admin %s: %s is missing%s", v.words, wanted[len(given)], usage)
+	}
+	return arguments, nil
 }
 
 // check refuses flags that the row does not take, and values that are none.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"tdkvs/gateway/adminapi"
 )
@@ -30,12 +28,21 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 			row("version", c.Version),
 			row("state", state),
 			row("metadata", metadata),
+			row("redundancy", redundancyText(c)),
 			row("stored", fmt.Sprintf("%s in %s blobs on %d volumes, %s free of %s", humanInt(c.Totals.Bytes), grouped(c.Totals.Blobs),
 				c.Totals.Volumes, humanInt(c.Totals.Free), humanInt(c.Totals.Capacity))),
 			row("skew", fmt.Sprintf("%.2f", c.Skew)),
 			row("rebalance", rebalanceText(c.Rebalance)),
+			row("repair", repairText(c.Repair)),
 			row("garbage", garbageText(c.Garbage)),
 		)
+		if c.Repair.Damaged > 0 {
+			_, _ = fmt.Fprintf(w, "\nDAMAGE: %s can not be read and can not be restored; \"tdkvs admin damage\" lists them\n", most(c.Repair.Damaged, "extent"))
+		}
+		if len(c.Zones) > 0 {
+			_, _ = fmt.Fprintln(w)
+			zoneTable(w, c.Zones)
+		}
 		_, _ = fmt.Fprintln(w)
 		volumeTable(w, c.Volumes)
 	})
@@ -49,13 +56,58 @@ func garbageText(g adminapi.Garbage) string {
 	return text
 }
 
+// redundancyText is how much is kept beyond what is needed.
+func redundancyText(c adminapi.Cluster) string {
+	text := counted(c.Replicas, "copy")
+	for _, class := range c.Classes {
+		text += fmt.Sprintf("; %s %d+%d from %s on", class.Name, class.Data, class.Parity, humanInt(class.MinSize))
+	}
+	return text
+}
+
+// repairText is what is left to repair.
+func repairText(r adminapi.Repair) string {
+	if r.Queued == 0 {
+		return "nothing to do"
+	}
+	return most(r.Queued, "extent") + " to be looked at"
+}
+
+// most writes a number that stops somewhere with its noun.
+func most(n int, noun string) string {
+	if n >= adminapi.RepairMost {
+		return "at least " + counted(n, noun)
+	}
+	return counted(n, noun)
+}
+
+func zoneTable(w io.Writer, zones []adminapi.Zone) {
+	rows := []string{row("ZONE", "VOLUMES", "DOWN", "SLOTS", "BYTES", "FREE", "CAPACITY")}
+	for _, z := range zones {
+		rows = append(rows, row(z.Name, z.Volumes, z.Down, z.Slots, humanInt(z.Bytes), humanInt(z.Free), humanInt(z.Capacity)))
+	}
+	columns(w, rows...)
+}
+
+// healthText is the health of a volume, and for how long it has been so.
+func healthText(v adminapi.Volume) string {
+	if v.Since == nil || v.Health == adminapi.OK {
+		return v.Health
+	}
+	return v.Health + " since " + moment(*v.Since)
+}
+
 func volumeTable(w io.Writer, volumes []adminapi.Volume) {
 	rows := []string{row("VOLUME", "STATE", "HEALTH", "ZONE", "SLOTS", "BYTES", "BLOBS", "FREE", "CAPACITY", "URL")}
 	var errs []string
 	for _, v := range volumes {
-		rows = append(rows, row(v.Number, v.State, v.Health, v.Zone, v.Slots, humanInt(v.Bytes), grouped(v.Blobs), humanInt(v.Free), humanInt(v.Capacity), v.URL))
+		rows = append(rows, row(v.Number, v.State, healthText(v), v.Zone, v.Slots, humanInt(v.Bytes), grouped(v.Blobs), humanInt(v.Free), humanInt(v.Capacity), v.URL))
 		if v.Error != "" {
 			errs = append(errs, fmt.Sprintf("volume %d: %s", v.Number, v.Error))
+		}
+		if v.CorruptReads > 0 || v.Quarantined > 0 {
+			errs = append(errs, fmt.Sprintf("volume %d: %s failed verification, %s set aside, since it was started", v.Number,
+				counted(int(v.CorruptReads), "read"), counted(int(v.Quarantined), "record")))
 		}
 	}
 	columns(w, rows...)
@@ -131,11 +183,7 @@ func adminVolumeCancel(ctx context.Context, a *adminSession) error {
 
 func (a *adminSession) changeVolume(ctx context.Context, method, action string) (adminapi.Volume, error) {
 	var v adminapi.Volume
-	name := a.argument
-	if strings.Contains(name, "://") {
-		name = strings.TrimRight(name, "/")
-	}
-	err := a.client.call(ctx, method, "/volumes/"+url.PathEscape(name)+action, nil, nil, &v)
+	err := a.client.call(ctx, method, a.volumePath(action), nil, nil, &v)
 	return v, err
 }
 

@@ -49,18 +49,40 @@ func adminLocate(ctx context.Context, a *adminSession) error {
 		}
 		columns(w, rows...)
 		_, _ = fmt.Fprintln(w)
-		rows = []string{row("PART", "OFFSET", "SIZE", "WANTED ON", "IS ON", "BLOB", "IN PLACE")}
+		rows = []string{row("PART", "OFFSET", "SIZE", "PIECE", "WANTED ON", "IS ON", "BLOB", "IN PLACE")}
 		for _, x := range l.Extents {
-			part := ""
-			if x.Part > 0 {
-				part = fmt.Sprint(x.Part)
-			}
-			for _, p := range x.Pieces {
-				rows = append(rows, row(part, x.Offset, x.Size, numbers(x.Volumes), p.Volume, p.Blob, yesNo(p.InPlace)))
-			}
+			rows = append(rows, extentRows(x)...)
 		}
 		columns(w, rows...)
 	})
+}
+
+// extentRows has a row for each copy or shard, and for the copies that there
+// should be and are not.
+func extentRows(x adminapi.Extent) []string {
+	part := ""
+	if x.Part > 0 {
+		part = fmt.Sprint(x.Part)
+	}
+	var rows []string
+	for i, p := range x.Pieces {
+		piece := fmt.Sprintf("copy %d of %d", i+1, max(len(x.Pieces), len(x.Volumes)))
+		if x.Code != nil {
+			piece = fmt.Sprintf("shard %d of %d+%d", i+1, x.Code.Data, x.Code.Parity)
+		}
+		at, blob := fmt.Sprint(p.Volume), p.Blob
+		if p.Volume == 0 {
+			at = "missing"
+		}
+		rows = append(rows, row(part, x.Offset, x.Size, piece, numbers(x.Volumes), at, blob, yesNo(p.InPlace)))
+	}
+	if x.Code != nil {
+		return rows
+	}
+	for i := len(x.Pieces); i < len(x.Volumes); i++ {
+		rows = append(rows, row(part, x.Offset, x.Size, fmt.Sprintf("copy %d of %d", i+1, len(x.Volumes)), numbers(x.Volumes), "missing", "", "no"))
+	}
+	return rows
 }
 
 func yesNo(b bool) string {
@@ -95,10 +117,10 @@ func adminBucketList(ctx context.Context, a *adminSession) error {
 		q.Set("after", page.Next)
 	}
 	return a.print(all, func(w io.Writer) {
-		rows := []string{row("BUCKET", "OBJECTS", "BYTES", "NONCURRENT", "BYTES", "MARKERS", "VERSIONING", "LOCK", "CREATED")}
+		rows := []string{row("BUCKET", "OBJECTS", "BYTES", "NONCURRENT", "BYTES", "MARKERS", "COPIES", "VERSIONING", "LOCK", "CREATED")}
 		for _, b := range all.Buckets {
 			rows = append(rows, row(b.Name, grouped(b.Objects), humanInt(b.Bytes), grouped(b.Noncurrent), humanInt(b.NoncurrentBytes),
-				grouped(b.DeleteMarkers), b.Versioning, lockText(b.Lock), moment(b.Created)))
+				grouped(b.DeleteMarkers), copiesOf(b), b.Versioning, lockText(b.Lock), moment(b.Created)))
 		}
 		columns(w, rows...)
 	})
@@ -118,10 +140,19 @@ func adminBucketUsage(ctx context.Context, a *adminSession) error {
 			row("objects", fmt.Sprintf("%s, %s", grouped(b.Objects), humanInt(b.Bytes))),
 			row("noncurrent", fmt.Sprintf("%s versions, %s", grouped(b.Noncurrent), humanInt(b.NoncurrentBytes))),
 			row("delete markers", grouped(b.DeleteMarkers)),
+			row("copies", copiesText(b.Replicas)),
 			row("versioning", b.Versioning),
 			row("object lock", lockText(b.Lock)),
 		)
 	})
+}
+
+// copiesOf is the number of copies that a bucket asks for; empty: the store's.
+func copiesOf(b adminapi.Bucket) string {
+	if b.Replicas == 0 {
+		return ""
+	}
+	return fmt.Sprint(b.Replicas)
 }
 
 func lockText(l adminapi.Lock) string {

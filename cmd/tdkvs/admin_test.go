@@ -28,6 +28,14 @@ func TestAdminMisuse(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"", "tdkvs: admin: what? one of these:\n\n  tdkvs admin status "},
 		{"volume", "tdkvs: admin: there is no \"volume\""},
+		{"volume weight 3", "tdkvs: admin volume weight: <slots> is missing\nusage: tdkvs admin volume weight <volume> <slots> [-watch] [-interval]\n"},
+		{"volume weight 3 x", "tdkvs: admin volume weight: want a number of slots, not \"x\"\n"},
+		{"volume weight 3 2 1", "tdkvs: admin volume weight: unexpected argument \"1\"\n"},
+		{"replicas two", "tdkvs: admin replicas: want a number of copies, not \"two\"\n"},
+		{"replicas --watch", "tdkvs: admin replicas: flag -watch is for a change: give a number\n"},
+		{"bucket replicas b", "tdkvs: admin bucket replicas: <copies|default> is missing\n"},
+		{"bucket replicas b 0", "tdkvs: admin bucket replicas: want a number of copies, or default, not \"0\"\n"},
+		{"status -yes", "tdkvs: admin status: it has no flag -yes\n"},
 		{"volume rm 3", "tdkvs: admin: there is no \"volume rm\""},
 		{"statsu", "tdkvs: admin: there is no \"statsu\": did you mean \"status\"?\nrun \"tdkvs help admin\" for the list\n"},
 		{"status now", "tdkvs: admin status: unexpected argument \"now\"\nusage: tdkvs admin status\n"},
@@ -140,7 +148,7 @@ func TestAdminCluster(t *testing.T) {
 			t.Fatalf("set: %d %s", code, body)
 		}
 	}
-	a.shows([]string{"status"}, "cluster    ", "state      ready", "metadata   ok", "on 3 volumes", "rebalance  nothing to do", "VOLUME  STATE   HEALTH", urls[2])
+	a.shows([]string{"status"}, "cluster     ", "state       ready", "metadata    ok", "redundancy  1 copy\n", "on 3 volumes", "rebalance   nothing to do", "repair      nothing to do", "VOLUME  STATE   HEALTH", urls[2])
 	a.shows([]string{"volume", "ls"}, urls[0], urls[1], "active")
 	a.shows([]string{"bucket", "ls"}, "BUCKET  OBJECTS", "kv      40")
 	a.shows([]string{"bucket", "usage", "kv"}, "objects         40, ")
@@ -193,6 +201,74 @@ func TestAdminCluster(t *testing.T) {
 	a.fails("SignatureDoesNotMatch", "status", "-access-key=abc", "-secret-key=wrong")
 	if code := m.stop(); code != exitDone {
 		t.Errorf("the master ended with code %d\n%s", code, m.stderr.String())
+	}
+}
+
+// TestAdminPolicy changes what is kept where, while the store runs.
+func TestAdminPolicy(t *testing.T) {
+	t.Parallel()
+	urls := startVolumes(t, 3)
+	m := startRole(t, "master", "-config="+masterFile(t, filepath.Join(t.TempDir(), "master"), clusterSecret, urls))
+	a := adminOf{t, "http://" + m.address(t)}
+	for i := range 20 {
+		url := fmt.Sprintf("%s/set/key%d", a.endpoint, i)
+		if code, body := native(t, http.MethodPut, url, credentialsConfig{"abc", "12345678"}, strings.NewReader(url)); code/100 != 2 {
+			t.Fatalf("set: %d %s", code, body)
+		}
+	}
+	a.shows([]string{"replicas"}, "1 copy\n")
+	watch := []string{"--watch", "-interval", "10ms"}
+	a.shows(append([]string{"replicas", "2"}, watch...), "2 copies of everything where a bucket does not say; the data follows\n", "done: 20 pieces")
+	a.shows([]string{"locate", "kv/key1"}, "copy 1 of 2", "copy 2 of 2", "in place  yes")
+	a.shows([]string{"status"}, "redundancy  2 copies\n")
+	a.shows(append([]string{"bucket", "replicas", "kv", "3"}, watch...), "bucket kv: 3 copies; the data follows\n", "done: 20 pieces")
+	a.shows([]string{"bucket", "usage", "kv"}, "copies          3 copies")
+	a.shows(append([]string{"bucket", "replicas", "kv", "default"}, watch...), "bucket kv: as many copies as the store keeps; the data follows\n")
+	a.shows(append([]string{"volume", "weight", "2", "3"}, watch...), "volume 2 at "+urls[1]+" has 3 slots and is in no zone; the data follows\n", "done: ")
+	a.shows([]string{"volume", "zone", urls[1] + "/", "roof"}, "has 3 slots and is in zone roof; ")
+	a.shows([]string{"status"}, "ZONE  VOLUMES  DOWN  SLOTS", "roof  1        0     3 ")
+	a.shows([]string{"volume", "zone", "2", "none"}, "is in no zone; ")
+	a.shows([]string{"rebalance", "start"}, "scanned, ")
+	a.shows([]string{"damage"}, "no damage is known\n")
+	a.shows([]string{"top", "-once", "-interval", "10ms"}, " requests/s, ", "VOLUME  HEALTH", "OPERATION", "AdminStats")
+	if top := answerOf[topSample](a, "top", "-interval", "10ms"); len(top.Volumes) != 3 || top.All.Requests <= 0 || top.Volumes[0].URL != urls[0] {
+		t.Errorf("%+v", top)
+	}
+
+	a.fails("4 replicas need as many volumes", "replicas", "4")
+	a.fails("want 1 to 8", "replicas", "9")
+	a.fails("there is no such bucket", "bucket", "replicas", "nobody", "2")
+	a.fails("want 1 to 64", "volume", "weight", "2", "65")
+	a.fails("no volume has this number", "volume", "weight", "7", "2")
+	code, stdout, stderr := admin(t, a.env(), "volume", "lost", "3")
+	if code != exitMisuse || stdout != "" || !strings.Contains(stderr, "volume 3 at "+urls[2]+" holds ") || !strings.Contains(stderr, "add -yes if that is meant") {
+		t.Errorf("not confirmed: exit %d, %s%s", code, stdout, stderr)
+	}
+	if v := answerOf[adminapi.Volumes](a, "volume", "ls").Volumes; len(v) != 3 {
+		t.Errorf("%+v", v)
+	}
+	a.shows(append([]string{"volume", "lost", "3", "-yes"}, watch...), "volume 3 is given up; ", "done: ")
+	a.fails("no volume has this number", "volume", "lost", "9", "-yes")
+	if v := answerOf[adminapi.Volumes](a, "volume", "ls").Volumes; len(v) != 2 {
+		t.Errorf("%+v", v)
+	}
+	for i := range 20 {
+		l := answerOf[adminapi.Location](a, "locate", fmt.Sprintf("kv/key%d", i))
+		if !l.InPlace || len(l.Extents[0].Pieces) != 2 {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+func TestConfirmation(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]bool{"3\n": true, " 3 \n": true, "3": true, "": false, "\n": false, "y\n": false, "33\n": false, "\n3\n": false} {
+		if err := readConfirmation(strings.NewReader(typed), "3"); (err == nil) != want {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+	if isTerminalInput(strings.NewReader("")) {
+		t.Error("a string is no terminal")
 	}
 }
 

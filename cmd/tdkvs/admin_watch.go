@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -82,12 +83,28 @@ func (p *progress) String() string {
 	return text
 }
 
-// watchRebalance shows how far the rebalance is until it has ended: a line for
-// people, or a document in a line for programs, for each look that finds
-// something new.
+// part is how much of the rebalance is done, from 0 to 1. In the first pass nearly
+// all is moved; those behind look for what is left.
+func (p *progress) part() float64 {
+	switch r := p.last; {
+	case !r.Active:
+		return 1
+	case r.Pass > 1:
+		return 0.99
+	default:
+		return min(0.99, float64(r.Scanned)/float64(max(1, r.Expected)))
+	}
+}
+
+// watchRebalance shows how far the rebalance is until it has ended: to people a
+// bar on a terminal and a line elsewhere, to programs a document in a line, for
+// each look that finds something new.
 func (a *adminSession) watchRebalance(ctx context.Context) error {
 	var p progress
 	shown := ""
+	if a.drawsBar() {
+		defer func() { printLine(a.stdout, "") }() // leave the line of the bar
+	}
 	var answered time.Time // the last time; one that never has is not waited for
 	for {
 		r, err := a.rebalance(ctx)
@@ -138,6 +155,13 @@ func (a *adminSession) showProgress(p *progress, shown string) (string, error) {
 	if line == shown {
 		return shown, nil
 	}
+	if a.drawsBar() {
+		_, err := io.WriteString(a.stdout, barLine(p.part(), line))
+		return line, err
+	}
 	_, err := fmt.Fprintln(a.stdout, line)
 	return line, err
 }
+
+// drawsBar reports whether a bar can be drawn over and over.
+func (a *adminSession) drawsBar() bool { return a.output == "table" && isTerminal(a.stdout) }

@@ -91,6 +91,16 @@ it can be taken off the list. Run it again when it was cut short.`,
 			arguments: true,
 		},
 		{
+			name:    "completion",
+			usage:   "completion <shell>",
+			summary: "print a script that completes commands and flags in bash, zsh or fish",
+			detail: `For bash, put this into ~/.bashrc:
+
+    source <(tdkvs completion bash)`,
+			setup:     completionCommand,
+			arguments: true,
+		},
+		{
 			name:    "version",
 			usage:   "version",
 			summary: "print the version",
@@ -255,7 +265,7 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString("tdkvs is an S3-compatible object store.\n\nCommands:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  tdkvs %-8s %s\n", c.name, c.summary)
+		fmt.Fprintf(&b, "  tdkvs %-10s %s\n", c.name, c.summary)
 	}
 	b.WriteString("\nTo begin: tdkvs server ./data\nMore on one: tdkvs help <command>\n")
 	return b.String()

@@ -81,9 +81,13 @@ func (m *meter) show(st metadb.Rebalance) {
 
 // draw draws the bar over the one before.
 func (m *meter) draw(part float64, text string) {
+	_, _ = io.WriteString(m.out, barLine(part, text)) // whoever looks is gone when this fails
+}
+
+// barLine draws a bar over the line before, for a part from 0 to 1.
+func barLine(part float64, text string) string {
 	full := int(part * barWidth)
-	bar := strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full)
-	_, _ = fmt.Fprintf(m.out, "\r[%s] %s\x1b[K", bar, text) // whoever looks is gone when this fails
+	return "\r[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] " + text + "\x1b[K"
 }
 
 // finish says what was done.

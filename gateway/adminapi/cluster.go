@@ -41,8 +41,8 @@ type Metadata struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Volume is one volume of the cluster. The figures are 0 for one that does not
-// answer. Sizes are in bytes.
+// Volume is one volume of the cluster. The figures of one that does not answer are
+// those of when it last did, and 0 where it never has. Sizes are in bytes.
 type Volume struct {
 	Number    uint32 `json:"number"`
 	UUID      string `json:"uuid"`
@@ -58,6 +58,13 @@ type Volume struct {
 	DeadBytes int64  `json:"dead_bytes"` // that compaction can win back
 	Health    string `json:"health"`     // ok, full, read-only or unreachable
 	Error     string `json:"error,omitempty"`
+	// Since is when it came to answer, or not to.
+	Since   *time.Time `json:"since,omitempty"`
+	Latency float64    `json:"latency"` // seconds to the first byte of a blob, of late; 0: not known
+	// Quarantined and CorruptReads count what its scrub and its reads have found bad
+	// since it was started.
+	Quarantined  int64  `json:"quarantined"`
+	CorruptReads uint64 `json:"corrupt_reads"`
 }
 
 // Totals are the sums over the volumes that answered.
@@ -89,7 +96,10 @@ type Rebalance struct {
 	LastError      string     `json:"last_error,omitempty"`
 }
 
-// Repair is what is not as it should be. The numbers stop at 10000.
+// RepairMost is where the numbers of Repair stop: it may be more then.
+const RepairMost = 10000
+
+// Repair is what is not as it should be. The numbers stop at RepairMost.
 type Repair struct {
 	Queued  int `json:"queued"`  // extents to be compared with what there should be
 	Damaged int `json:"damaged"` // extents that can not be read and can not be restored

@@ -24,13 +24,20 @@ type Extent struct {
 	Slots   []int    `json:"slots"`
 	Volumes []uint32 `json:"volumes"` // that should have a piece
 	InPlace bool     `json:"in_place"`
+	Code    *Code    `json:"code,omitempty"` // where the pieces are shards: shard i is pieces[i]
 	Pieces  []Piece  `json:"pieces"`
 }
 
-// Piece is one stored copy of an extent.
+// Code is an erasure code.
+type Code struct {
+	Data   int `json:"data"`   // shards
+	Parity int `json:"parity"` // shards
+}
+
+// Piece is one stored copy of an extent, or one shard of it.
 type Piece struct {
-	Volume  uint32 `json:"volume"`
-	Blob    string `json:"blob"` // 32 hexadecimal digits
+	Volume  uint32 `json:"volume"` // 0: the shard is missing
+	Blob    string `json:"blob"`   // 32 hexadecimal digits; empty: the shard is missing
 	InPlace bool   `json:"in_place"`
 }
 
