@@ -148,6 +148,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := enoughVolumes(cfg.Classes, l.topology, len(joining)); err != nil {
+		return nil, err
+	}
 	e.layouts = newLayouts(l)
 	for _, p := range joining {
 		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume, Weight: p.Settings.Weight, Zone: p.Settings.zone()})

@@ -5,6 +5,7 @@ import (
 
 	"tdkvs/master/erasure"
 	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
 )
 
 // Class is what a storage class means to the store.
@@ -61,6 +62,32 @@ func pieceSize(x meta.Extent) int64 {
 		return x.Size
 	}
 	return erasure.Scheme{Data: x.Code.Data, Parity: x.Code.Parity}.ShardSize(x.Size)
+}
+
+// enoughVolumes refuses classes with more shards than there are volumes, those
+// that join counted. One that was lost counts as well: a store that has lost it
+// must start, and keeps what it can until another comes.
+func enoughVolumes(classes map[string]Class, t metadb.Topology, joining int) error {
+	volumes := joining
+	for _, v := range t.Volumes {
+		if v.State != metadb.VolumeRemoved {
+			volumes++
+		}
+	}
+	for name, c := range classes {
+		if c.Code.Shards() > volumes {
+			return refuseChange("storage class %s: %d+%d needs %d volumes, and there are %d", className(name), c.Code.Data, c.Code.Parity, c.Code.Shards(), volumes)
+		}
+	}
+	return nil
+}
+
+// className is a storage class as people know it.
+func className(name string) string {
+	if name == "" {
+		return "STANDARD"
+	}
+	return name
 }
 
 // checkClasses refuses classes whose code is none.

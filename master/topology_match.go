@@ -21,7 +21,7 @@ const (
 	Swapped                           // volumes of the topology have exchanged their places
 	Unclaimed                         // a volume of the topology has lost the claim of its cluster
 	Unreachable                       // a volume could not be asked who it is, and must be
-	Removed                           // a volume was given that was deleted from the cluster
+	Removed                           // a volume was given that was deleted from the cluster, or given up
 )
 
 var differenceNames = [...]string{
@@ -188,8 +188,8 @@ func (m *matcher) matchIdentity(p probe) meta.VolumeID {
 	switch {
 	case id.Cluster != "" && id.Cluster != m.topology.Cluster:
 		m.differ(Foreign, given, p.Name, nil, "%s (volume %s) belongs to cluster %s%s", p.Name, id.Volume, id.Cluster, m.formerly(p.Name))
-	case known && v.State == metadb.VolumeRemoved:
-		m.differ(Removed, v, p.Name, nil, "%s is volume %d (%s), which was deleted from this cluster: take it off the list; to use its disk again, empty its directory first, so that it comes as a new volume", p.Name, v.Number, v.UUID)
+	case known && !v.State.Member():
+		m.differ(Removed, v, p.Name, nil, "%s is volume %d (%s), which was %s: take it off the list; to use its disk again, empty its directory first, so that it comes as a new volume", p.Name, v.Number, v.UUID, howLeft(v))
 	case !known && p.status.Blobs > 0:
 		m.differ(Extra, given, p.Name, nil, "%s (volume %s) is not part of this cluster's topology and holds %d blobs%s", p.Name, id.Volume, p.status.Blobs, m.formerly(p.Name))
 	case !known:
@@ -300,11 +300,19 @@ func (m *matcher) matchSilent(silent []probe, lost map[meta.VolumeID]bool) {
 	}
 }
 
+// howLeft says how a volume has left the cluster.
+func howLeft(v metadb.Volume) string {
+	if v.State == metadb.VolumeLost {
+		return "given up as lost"
+	}
+	return "deleted from this cluster"
+}
+
 // deletedAt adds which deleted volume was at this place.
 func (m *matcher) deletedAt(name string) string {
 	for _, v := range m.topology.Volumes {
-		if v.Name == name && v.State == metadb.VolumeRemoved {
-			return fmt.Sprintf(" (volume %d, which was deleted, was there: take it off the list, unless it is a new one)", v.Number)
+		if v.Name == name && !v.State.Member() {
+			return fmt.Sprintf(" (volume %d, which was %s, was there: take it off the list, unless it is a new one)", v.Number, howLeft(v))
 		}
 	}
 	return ""

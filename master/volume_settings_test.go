@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tdkvs/master"
+	"tdkvs/master/meta"
 )
 
 // settingsOf are a weight and, unless it is "-", a zone.
@@ -118,4 +119,43 @@ func TestConfigureVolume(t *testing.T) {
 	s.startWith(settingsOf(0, "-"), settingsOf(7, "yard"))
 	s.rebalanced()
 	s.wantAll(keys)
+}
+
+// TestLostVolumeGiven: it is refused as a deleted one is, and the store starts
+// without it, also with more shards than there are volumes now.
+func TestLostVolumeGiven(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	keys := s.fillKeys(30)
+	if err := s.SetReplicas(context.Background(), "", 2); err != nil {
+		t.Fatal(err)
+	}
+	s.rebalanced()
+	if err := s.LoseVolume(context.Background(), 2); err != nil {
+		t.Fatal(err)
+	}
+	s.rebalanced()
+	s.refused("deleted /disk2")
+	if err := s.tryOpen(); err == nil || !strings.Contains(err.Error(), "which was given up as lost: take it off the list") {
+		t.Errorf("given again: %v", err)
+	}
+	s.volumes = []*testVolume{s.volumes[0], s.volumes[2]}
+	start := func(parity int) error {
+		cfg := s.config()
+		cfg.Classes = map[string]master.Class{"": {Code: meta.Code{Data: 2, Parity: parity}, MinSize: 1 << 20}}
+		e, err := master.Open(context.Background(), cfg)
+		if err == nil {
+			s.Engine = e
+		}
+		return err
+	}
+	var refused *master.ChangeError
+	if err := start(2); !errors.As(err, &refused) || refused.Message != "storage class STANDARD: 2+2 needs 4 volumes, and there are 3" {
+		t.Errorf("too many shards: %v", err)
+	}
+	if err := start(1); err != nil {
+		t.Errorf("as many shards as there were volumes: %v", err)
+	}
+	s.wantAll(keys)
+
 }

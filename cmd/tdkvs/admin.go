@@ -21,7 +21,7 @@ const defaultEndpoint = "http://127.0.0.1:3000"
 // it takes beside the common ones.
 type adminFlags struct {
 	endpoint, accessKey, secretKey, region string
-	data, output                           string
+	data, config, output                   string
 
 	watch       bool
 	once        bool
@@ -39,7 +39,8 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.accessKey, "access-key", "", "the root access `key` (default "+envAccessKey+")")
 	flags.StringVar(&f.secretKey, "secret-key", "", "the root secret `key` (default "+envSecretKey+"); others on this machine may see it here")
 	flags.StringVar(&f.region, "region", "us-east-1", "the `region` of the store")
-	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine")
+	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine (default "+defaultServerDir+", where no others are given)")
+	flags.StringVar(&f.config, "config", "", "take endpoint and keys from the configuration `file` of a master or a server on this machine")
 	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
 	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended (what changes where data lies, rebalance status)")
 	flags.BoolVar(&f.once, "once", false, "print one sample and end (top)")
@@ -99,7 +100,7 @@ func adminVerbs() []adminVerb {
 
 // commonAdminFlags are those that every row takes.
 func commonAdminFlags() []string {
-	return []string{"endpoint", "access-key", "secret-key", "region", "data", "o"}
+	return []string{"endpoint", "access-key", "secret-key", "region", "data", "config", "o"}
 }
 
 // adminDetail lists the table for the help text.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,32 +36,37 @@ const (
 	maxAdminAnswer = 64 << 20 // bytes
 )
 
-// connect finds endpoint and credentials: flags before the directory of a
-// server, that before the environment.
+// connect finds endpoint and credentials: flags come before the configuration
+// file of a store on this machine, its endpoint before the environment's, and its
+// credentials behind.
 func (a *adminSession) connect(env lookupEnv) (*adminClient, error) {
-	endpoint := a.endpoint
-	if endpoint == "" {
-		if endpoint, _ = env(envEndpoint); endpoint == "" {
-			endpoint = defaultEndpoint
-		}
+	here, err := findBeside(a.config)
+	if err != nil {
+		return nil, err
 	}
+	fromEnv, _ := env(envEndpoint)
+	endpoint := cmp.Or(a.endpoint, here.endpoint, fromEnv, defaultEndpoint)
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return nil, misusef("admin: the endpoint is a URL such as %s, not %q", defaultEndpoint, endpoint)
 	}
 	c := &adminClient{base: u.Scheme + "://" + u.Host, http: http.Client{Timeout: adminTimeout}}
-	keys, err := a.keys(env)
+	keys, err := a.keys(env, here, u)
 	if err != nil {
 		return nil, err
 	}
+	region := a.region
+	if !a.given["region"] && here.region != "" {
+		region = here.region
+	}
 	if keys != (credentialsConfig{}) {
-		c.signer = &sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, Region: a.region}
+		c.signer = &sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, Region: region}
 	}
 	return c, nil
 }
 
 // keys are the root credentials; none where nobody gives any.
-func (a *adminSession) keys(env lookupEnv) (credentialsConfig, error) {
+func (a *adminSession) keys(env lookupEnv, here beside, endpoint *url.URL) (credentialsConfig, error) {
 	if (a.accessKey == "") != (a.secretKey == "") {
 		return credentialsConfig{}, misusef("admin: give both -access-key and -secret-key, or neither")
 	}
@@ -72,8 +78,11 @@ func (a *adminSession) keys(env lookupEnv) (credentialsConfig, error) {
 	case a.data != "":
 		return dataKeys(a.data)
 	}
-	c, err := givenCredentials(env, credentialsConfig{}, "")
-	return c.credentialsConfig, err
+	given, err := givenCredentials(env, here.keys, here.file)
+	if err != nil || given.source != fromNowhere {
+		return given.credentialsConfig, err
+	}
+	return here.madeKeys(endpoint)
 }
 
 // dataKeys reads the credentials that a server has made in its first directory.

@@ -19,25 +19,18 @@ import (
 
 // adminVolumeLost gives a volume up, after somebody has said that it is meant.
 func adminVolumeLost(ctx context.Context, a *adminSession) error {
-	var l adminapi.Volumes
-	if err := a.client.call(ctx, http.MethodGet, "/volumes", nil, nil, &l); err != nil {
+	var c adminapi.Cluster
+	if err := a.client.call(ctx, http.MethodGet, "/cluster", nil, nil, &c); err != nil {
 		return err
 	}
-	var meant adminapi.Volume
-	for _, v := range l.Volumes {
+	var meant adminapi.Volume // none: the store says why
+	for _, v := range c.Volumes {
 		if name := a.volumeName(); name == strconv.FormatUint(uint64(v.Number), 10) || name == v.UUID || name == v.URL {
 			meant = v
 		}
 	}
 	if meant.UUID != "" && !a.yes {
-		// Refused, for want of the confirmation, with what is at stake.
-		err := a.client.call(ctx, http.MethodPost, a.volumePath("/lost"), nil, adminapi.Loss{}, new(adminapi.LostVolume))
-		var refused *answeredError
-		if !errors.As(err, &refused) || refused.Code != "ConfirmationNeeded" {
-			return err
-		}
-		stake, _, _ := strings.Cut(refused.Message, ". To give it up")
-		if err := a.confirm(stake, fmt.Sprint(meant.Number)); err != nil {
+		if err := a.confirm(stakeText(meant, c), fmt.Sprint(meant.Number)); err != nil {
 			return err
 		}
 	}
@@ -50,6 +43,20 @@ func adminVolumeLost(ctx context.Context, a *adminSession) error {
 			"\"tdkvs admin damage\" lists what can not be. Take the volume off the list before the next start.\n", lost.Volume.Number)
 	})
 	return a.thenWatch(ctx, err)
+}
+
+// stakeText says what is at stake when a volume is given up.
+func stakeText(v adminapi.Volume, c adminapi.Cluster) string {
+	held := "holds"
+	if v.Health == adminapi.Unreachable {
+		held = "does not answer; when it last did it held"
+	}
+	rest := "What has no copy elsewhere is lost for good"
+	if c.Replicas > 1 {
+		rest = "What has no other copy elsewhere is lost for good"
+	}
+	return fmt.Sprintf("volume %d at %s %s %s, %s; the store keeps %s. %s", v.Number, v.URL, held,
+		counted(int(v.Blobs), "blob"), humanInt(v.Bytes), counted(c.Replicas, "copy"), rest)
 }
 
 // confirm asks the person at the terminal. Without one, the flag must say it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -294,6 +295,59 @@ func TestAdminOfServer(t *testing.T) {
 	code, _, stderr = admin(t, envOf(), "volume", "delete", "1", "-endpoint", endpoint, "-data", dir)
 	if code != exitFailed || !strings.Contains(stderr, "is the last one") {
 		t.Errorf("the last volume: exit %d, %s", code, stderr)
+	}
+}
+
+// TestAdminBeside: next to a store, its configuration file says where it is and
+// how to sign, and a server in the working directory needs not even that.
+func TestAdminBeside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := writeFile(t, "server.yaml", "listen: 127.0.0.1:0\nregion: eu-west-7\ndirs: ["+dir+"]\n")
+	s := startRole(t, "server", "-config="+file)
+	endpoint := "http://" + s.address(t)
+	code, stdout, stderr := admin(t, envOf(), "status", "-config", file, "-endpoint", endpoint)
+	if code != exitDone || !strings.Contains(stdout, "on 1 volumes") {
+		t.Errorf("server: exit %d, %s%s", code, stdout, stderr)
+	}
+	urls := startVolumes(t, 1)
+	file = masterFile(t, filepath.Join(t.TempDir(), "master"), clusterSecret, urls)
+	m := startRole(t, "master", "-config="+file)
+	code, stdout, stderr = admin(t, envOf(), "status", "-config", file, "-endpoint", "http://"+m.address(t))
+	if code != exitDone || !strings.Contains(stdout, "on 1 volumes") {
+		t.Errorf("master: exit %d, %s%s", code, stdout, stderr)
+	}
+	for content, want := range map[string]string{
+		"volumes: [http://a:1]\n": "port is missing",
+		"frob: 1\n":               "unknown field",
+		"port: 1\n":               "http://127.0.0.1:1 does not answer",
+		"port: 1\nvolumes: [http://a:1]\ncredentials: {access_key: abc, secret_key: 12345678}\n": "http://127.0.0.1:1 does not answer",
+	} {
+		code, _, stderr := admin(t, envOf(envEndpoint, endpoint), "status", "-config", writeFile(t, "x.yaml", content))
+		if code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit %d, %s", content, code, stderr)
+		}
+	}
+	if code, _, stderr := admin(t, envOf(), "status", "-config", "nowhere.yaml"); code != exitFailed || !strings.Contains(stderr, "nowhere.yaml") {
+		t.Errorf("no file: exit %d, %s", code, stderr)
+	}
+	for address, want := range map[string]string{
+		":3000": "http://127.0.0.1:3000", "0.0.0.0:80": "http://127.0.0.1:80", "[::]:80": "http://127.0.0.1:80", "10.0.0.1:5": "http://10.0.0.1:5",
+		"[::1]:5": "http://[::1]:5", "localhost:0": "", "": "",
+	} {
+		if got := reachAt(address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+	local, remote := &url.URL{Host: "127.0.0.1:3000"}, &url.URL{Host: "store.example:3000"}
+	if keys, err := (beside{dir: dir}).madeKeys(local); err != nil || keys.AccessKey == "" {
+		t.Errorf("made keys: %+v, %v", keys, err)
+	}
+	if keys, err := (beside{dir: dir}).madeKeys(remote); err != nil || keys.AccessKey != "" {
+		t.Errorf("for another machine: %+v, %v", keys, err)
+	}
+	if keys, err := (beside{dir: t.TempDir()}).madeKeys(local); err != nil || keys.AccessKey != "" {
+		t.Errorf("none were made: %+v, %v", keys, err)
 	}
 }
 

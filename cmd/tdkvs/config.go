@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"time"
 
 	"tdkvs/master/meta"
@@ -262,8 +263,11 @@ func loadServer(file string, dirs []string) (serverConfig, error) {
 	if len(dirs) > 0 {
 		cfg.Dirs = entriesOf(dirs)
 	}
+	if len(cfg.Dirs) == 0 {
+		return cfg, doc.err()
+	}
 	cfg.frontConfig.check(doc)
-	cfg.storeConfig.check(doc, len(cfg.Dirs))
+	cfg.storeConfig.check(doc, len(cfg.Dirs), !isDir(filepath.Join(cfg.Dirs[0].Path, metadataDir)))
 	cfg.logConfig.check(doc)
 	return cfg, doc.err()
 }
@@ -279,7 +283,7 @@ func loadMaster(file string) (masterConfig, error) {
 	cfg.checkVolumes(doc)
 	cfg.clusterConfig.check(doc)
 	cfg.frontConfig.check(doc)
-	cfg.storeConfig.check(doc, len(cfg.Volumes))
+	cfg.storeConfig.check(doc, len(cfg.Volumes), !isDir(cfg.Data))
 	cfg.logConfig.check(doc)
 	if cfg.Data == "" {
 		doc.rejectf("data", "is empty: want a directory")

@@ -62,8 +62,12 @@ func (p placeConfig) settings() master.VolumeSettings {
 	return master.VolumeSettings{Zone: p.Zone, Weight: p.Weight}
 }
 
-// check refuses what can not be kept, and what the volumes of the list are too few for.
-func (s storeConfig) check(doc *document, volumes int) {
+// check refuses what can not be kept and, on a first start, what the volumes of
+// the list are too few for. Later the engine judges: it knows which were lost.
+func (s storeConfig) check(doc *document, volumes int, first bool) {
+	if !first {
+		volumes = max(meta.MaxReplicas, erasure.MaxShards)
+	}
 	switch {
 	case !doc.has("replicas"):
 	case s.Replicas < 1 || s.Replicas > meta.MaxReplicas:

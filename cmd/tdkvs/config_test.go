@@ -374,7 +374,7 @@ func FuzzConfig(f *testing.F) {
 			cfg.checkAddress(doc)
 			cfg.checkVolumes(doc)
 			cfg.frontConfig.check(doc)
-			cfg.storeConfig.check(doc, len(cfg.Volumes))
+			cfg.storeConfig.check(doc, len(cfg.Volumes), true)
 		}
 		for _, err := range doc.problems {
 			if !strings.HasPrefix(err.Error(), "f.yaml:") {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+
+	"tdkvs/volume/vfs"
+)
+
+// beside is a store on this machine, as its configuration file has it.
+type beside struct {
+	file     string // empty: none was named, and it is a server without one
+	endpoint string // empty: not known
+	region   string
+	keys     credentialsConfig
+	dir      string // the first of a server: its own credentials lie there; empty: a master
+}
+
+// findBeside reads the configuration file of a master or of a server, whichever
+// it is: only a master's has volumes.
+func findBeside(file string) (beside, error) {
+	if file == "" {
+		return beside{dir: defaultServerDir}, nil
+	}
+	content, err := readBounded(file)
+	if err != nil {
+		return beside{}, fmt.Errorf("read configuration: %w", err)
+	}
+	var what struct {
+		Volumes yaml.Node `yaml:"volumes"`
+	}
+	_ = yaml.Unmarshal(content, &what) // what is wrong is said in full below
+	if what.Volumes.IsZero() {
+		cfg, err := loadServer(file, nil)
+		if err != nil {
+			return beside{}, err
+		}
+		return beside{file: file, endpoint: reachAt(cfg.address()), region: cfg.Region, keys: cfg.Credentials, dir: cfg.Dirs[0].Path}, nil
+	}
+	cfg, err := loadMaster(file)
+	return beside{file: file, endpoint: reachAt(cfg.address()), region: cfg.Region, keys: cfg.Credentials}, err
+}
+
+// reachAt is where a process on this machine is reached that listens on an
+// address; empty where only that process knows.
+func reachAt(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "0" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// madeKeys are those that a server has made itself; none where it has not, or
+// where another machine is asked.
+func (b beside) madeKeys(endpoint *url.URL) (credentialsConfig, error) {
+	if ip := net.ParseIP(endpoint.Hostname()); b.dir == "" || endpoint.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) && b.file == "" {
+		return credentialsConfig{}, nil
+	}
+	if _, err := vfs.OS().Stat(filepath.Join(b.dir, credentialsFile)); errors.Is(err, fs.ErrNotExist) {
+		return credentialsConfig{}, nil
+	}
+	return dataKeys(b.dir)
+}
