@@ -17,7 +17,10 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 	return a.print(c, func(w io.Writer) {
 		state := "ready"
 		if !c.Ready {
-			state = "not ready: something can not be served"
+			state = "not ready: writes are refused"
+		}
+		if n := unwell(c.Volumes); n > 0 {
+			state += fmt.Sprintf("; %d of %s not ok", n, counted(len(c.Volumes), "volume"))
 		}
 		metadata := c.Metadata.State
 		if c.Metadata.Error != "" {
@@ -46,6 +49,17 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 		_, _ = fmt.Fprintln(w)
 		volumeTable(w, c.Volumes)
 	})
+}
+
+// unwell counts the volumes that are not ok.
+func unwell(volumes []adminapi.Volume) int {
+	n := 0
+	for _, v := range volumes {
+		if v.Health != adminapi.OK {
+			n++
+		}
+	}
+	return n
 }
 
 func garbageText(g adminapi.Garbage) string {
