@@ -29,7 +29,7 @@ type spread struct {
 	failures    []error           // of those that have ended otherwise
 
 	free   chan *chunk // has room for all
-	chunks int         // how many there are
+	chunks int         // how many of the pool there are
 }
 
 // spread starts to write an extent, with a writer for each of its pieces that
@@ -126,7 +126,7 @@ func (s *spread) dropBehind() {
 		return
 	}
 	for _, w := range behind {
-		s.drop(w, fmt.Errorf("volume %d: it takes nothing more of the body", w.written().Volume))
+		s.dropSuspect(w, "takes nothing more of the body")
 	}
 }
 
@@ -135,6 +135,16 @@ func (s *spread) drop(w *pieceWriter, why error) {
 	w.drop()
 	s.live = slices.DeleteFunc(s.live, func(other *pieceWriter) bool { return other == w })
 	s.failures = append(s.failures, why)
+}
+
+// dropSuspect goes on without a writer whose volume is slow, and has it asked how
+// it is.
+func (s *spread) dropSuspect(w *pieceWriter, why string) {
+	number := w.written().Volume
+	s.drop(w, fmt.Errorf("volume %d: it %s", number, why))
+	if v, ok := s.e.layouts.now().volumes[number]; ok {
+		v.ask()
+	}
 }
 
 // finish ends the feeds, and waits until enough pieces are durable and then a
@@ -159,7 +169,9 @@ func (s *spread) finish(ctx context.Context, descriptors [][]byte) error {
 		}
 	}
 	s.wait(ctx, s.expected)
-	s.dropAll()
+	for _, w := range slices.Clone(s.live) {
+		s.dropSuspect(w, "has not answered in time")
+	}
 	return nil
 }
 
@@ -217,7 +229,7 @@ func (s *spread) settle(ctx context.Context) {
 		s.e.log.WarnContext(ctx, "an extent was written without some of its pieces", "durable", s.durable, "error", errors.Join(s.failures...))
 	}
 	s.e.queuePieces(ctx, lost)
-	for len(s.free) > 0 {
+	for s.chunks > 0 && len(s.free) > 0 { // a stripe of shards is none of the pool
 		s.e.writes.give(<-s.free)
 	}
 	if beyond := s.chunks - minChunks; beyond > 0 {

@@ -79,6 +79,7 @@ func (w *pieceWriter) giveUpPiece(err error) {
 // end reports how the last attempt ended; nil is durable.
 func (w *pieceWriter) end(err error) {
 	w.feed.breakOff(io.ErrClosedPipe)
+	w.cancel()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil && !w.dropped {
