@@ -89,19 +89,22 @@ var faults = []struct {
 
 func (v *testVolume) failPuts(f putFault) { v.fault.Store(&f) }
 
-// newCopies returns a store of volumes that keeps copies, and does not wait for
-// long.
+// newCopies returns a store of volumes that keeps copies. It waits for all of
+// them, however busy the machine is.
 func newCopies(t testing.TB, volumes, replicas int) *store {
 	t.Helper()
 	s := newBareStore(t, volumes)
 	cfg := s.config()
 	cfg.Replicas = replicas
 	s.openWith(cfg)
-	s.SetWriteLimits(40*time.Millisecond, 20*time.Millisecond)
+	s.SetWriteLimits(time.Minute, time.Minute)
 	s.createBucket(bucket)
 	t.Cleanup(s.check)
 	return s
 }
+
+// impatient makes the store go on soon without a volume that is slow.
+func (s *store) impatient() { s.SetWriteLimits(40*time.Millisecond, 20*time.Millisecond) }
 
 // putSized puts a body of a size that is announced or not.
 func (s *store) putSized(ctx context.Context, key, body string, known bool) (meta.Object, error) {
@@ -184,6 +187,7 @@ func TestCopiesWithFaults(t *testing.T) {
 				t.Parallel()
 				s := newCopies(t, 3, 3)
 				s.put("k", "old")
+				s.impatient()
 				for _, v := range s.volumes[:failing] {
 					v.failPuts(f.fault)
 				}
@@ -240,9 +244,10 @@ func TestCopiesElsewhere(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			s := newCopies(t, 7, 3)
-			failing := 1
-			if f.retried {
-				failing = 3
+			failing := 3
+			if !f.retried {
+				failing = 1
+				s.impatient()
 			}
 			for _, v := range s.volumes[:failing] {
 				v.failPuts(f.fault)
@@ -305,6 +310,7 @@ func TestCopiesOfBrokenBodies(t *testing.T) {
 func TestStalledVolumeIsDropped(t *testing.T) {
 	t.Parallel()
 	s := newCopies(t, 3, 3)
+	s.impatient()
 	s.volumes[1].failPuts(stopsReading)
 	body := randomBody(50 * volume.BlockSize)
 	o, err := s.putSized(bg, "k", body, true)
@@ -314,8 +320,9 @@ func TestStalledVolumeIsDropped(t *testing.T) {
 	s.wantPieces(o, 2)
 	s.wantBody("k", body)
 	s.volumes[1].fault.Store(nil)
+	s.SetWriteLimits(300*time.Millisecond, time.Minute)
 	slow := newPayload(body)
-	slow.r = &slowReader{r: slow.r, pause: 60 * time.Millisecond, times: 4}
+	slow.r = &slowReader{r: slow.r, pause: 400 * time.Millisecond, times: 3}
 	if o, err = s.PutObject(bg, meta.PutRequest{Bucket: bucket, Key: "k", Size: int64(len(body))}, slow); err != nil {
 		t.Fatal(err)
 	}
@@ -340,6 +347,7 @@ func (r *slowReader) Read(p []byte) (int, error) {
 func TestAllVolumesSlow(t *testing.T) {
 	t.Parallel()
 	s := newCopies(t, 3, 3)
+	s.impatient()
 	for _, v := range s.volumes {
 		v.failPuts(func(v *testVolume, p put) error {
 			p.body = &slowReader{r: p.body, pause: 70 * time.Millisecond, times: 3}
@@ -357,6 +365,7 @@ func TestAllVolumesSlow(t *testing.T) {
 func TestPartsAreCopied(t *testing.T) {
 	t.Parallel()
 	s := newCopies(t, 4, 3)
+	s.impatient()
 	s.volumes[0].failPuts(hangsDurable)
 	body := randomBody(300_000)
 	o := s.assemble("k", splitBody(body, 70_000, 1, 100_000, 129_999))
@@ -419,6 +428,7 @@ func TestCopiesInZones(t *testing.T) {
 	}
 	cfg.Replicas = 3
 	s.openWith(cfg)
+	s.SetWriteLimits(time.Minute, time.Minute)
 	s.createBucket(bucket)
 	t.Cleanup(s.check)
 	for _, failing := range []bool{false, true} {
@@ -448,6 +458,7 @@ func TestNoWriterIsLeft(t *testing.T) {
 	for _, f := range faults {
 		for failing := range 4 {
 			s := newCopies(t, 3, 3)
+			s.impatient()
 			for _, v := range s.volumes[:failing] {
 				v.failPuts(f.fault)
 			}

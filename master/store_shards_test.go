@@ -25,7 +25,7 @@ func newShards(t testing.TB, volumes int, code meta.Code) *store {
 	cfg := s.config()
 	cfg.Classes = map[string]master.Class{coldClass: {Code: code, MinSize: 1}}
 	s.openWith(cfg)
-	s.SetWriteLimits(40*time.Millisecond, 20*time.Millisecond)
+	s.SetWriteLimits(time.Minute, time.Minute)
 	s.createBucket(bucket)
 	t.Cleanup(s.check)
 	return s
@@ -122,6 +122,7 @@ func TestShardsWithFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s on %d", f.name, failing), func(t *testing.T) {
 				t.Parallel()
 				s := newShards(t, 6, code)
+				s.impatient()
 				for _, v := range s.volumes[:failing] {
 					v.failPuts(f.fault)
 				}
@@ -245,6 +246,7 @@ func TestStalledShardIsDropped(t *testing.T) {
 	t.Parallel()
 	code := meta.Code{Data: 4, Parity: 2}
 	s := newShards(t, 6, code)
+	s.impatient()
 	s.volumes[3].failPuts(stopsReading)
 	body := randomBody(20*erasure.Unit + 7)
 	o, err := s.putCold(bg, "k", int64(len(body)), newPayload(body))
