@@ -97,6 +97,7 @@ func TestShards(t *testing.T) {
 				} else {
 					s.wantShards(o, code, body, 0)
 				}
+				s.wantBody("k", body)
 			}
 		}
 		for _, announced := range []int64{0, -1} {
@@ -187,7 +188,7 @@ func TestShardsElsewhere(t *testing.T) {
 // much are written instead.
 func TestShardsAsCopies(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ volumes, down, copies int }{{4, 0, 3}, {6, 2, 3}, {6, 3, 3}, {6, 4, 2}} {
+	for _, c := range []struct{ volumes, down, copies int }{{6, 2, 3}, {6, 3, 3}, {6, 4, 2}} {
 		s := newShards(t, c.volumes, meta.Code{Data: 4, Parity: 2})
 		for _, v := range s.volumes[:c.down] {
 			v.down.Store(true)
@@ -254,4 +255,5 @@ func TestStalledShardIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantShards(o, code, body, 1)
+	s.wantBody("k", body)
 }
