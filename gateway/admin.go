@@ -20,6 +20,7 @@ import (
 
 // Operator is what the admin API needs of the engine.
 type Operator interface {
+	Checker
 	Cluster(ctx context.Context) master.ClusterStatus
 	FindVolume(name string) (meta.VolumeID, bool)
 	DrainVolume(ctx context.Context, number meta.VolumeID) error
@@ -88,6 +89,9 @@ func adminRoutes() []adminRoute {
 		{"PUT", "/replicas", "AdminSetReplicas", nil, 202, (*gateway).adminSetReplicas},
 		{"GET", "/damage", "AdminDamage", []string{"after", "limit"}, 200, (*gateway).adminDamage},
 		{"GET", "/stats", "AdminStats", nil, 200, (*gateway).adminStats},
+		{"DELETE", "/check", "AdminCancelCheck", nil, 200, (*gateway).adminCancelCheck},
+		{"GET", "/check", "AdminCheck", nil, 200, (*gateway).adminCheckStatus},
+		{"POST", "/check", "AdminStartCheck", nil, 202, (*gateway).adminStartCheck},
 		{"GET", "/locate", "AdminLocate", object, 200, (*gateway).adminLocate},
 		{"GET", "/buckets", "AdminListBuckets", []string{"after", "limit", "prefix"}, 200, (*gateway).adminBuckets},
 		{"GET", "/buckets/{bucket}", "AdminBucket", nil, 200, (*gateway).adminBucket},

@@ -104,6 +104,8 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},
 		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
 		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Code{}, adminapi.Damage{}, adminapi.Damages{},
+		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{},
+		adminapi.CheckFinding{}, adminapi.UncheckedVolume{},
 		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
 	}
 	if len(documents) != len(schemas) {

@@ -31,6 +31,7 @@ type fakeOperator struct {
 	location master.Location
 	object   meta.Object
 	buckets  []meta.Bucket
+	check    master.CheckStatus
 	err      error // of everything that can fail
 	done     []string
 }

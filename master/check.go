@@ -196,12 +196,14 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) (CheckReport, err
 	}
 	c.report = CheckReport{Deep: opts.Deep, Findings: make(map[FindingKind]Tally), Pending: make(map[FindingKind]Tally)}
 	err := c.run(ctx)
-	slices.SortStableFunc(c.report.Examples, func(a, b Finding) int { return slices.Index(kinds(), a.Kind) - slices.Index(kinds(), b.Kind) })
+	slices.SortStableFunc(c.report.Examples, func(a, b Finding) int {
+		return slices.Index(FindingKinds(), a.Kind) - slices.Index(FindingKinds(), b.Kind)
+	})
 	return c.report, err
 }
 
-// kinds are the kinds of findings, the worst first.
-func kinds() []FindingKind {
+// FindingKinds are the kinds of findings, the worst first.
+func FindingKinds() []FindingKind {
 	return []FindingKind{
 		FindingUnreadable, FindingDamaged, FindingDoomed, FindingMissing, FindingCorrupt, FindingSize, FindingShared, FindingStranded,
 		FindingDuplicate, FindingRecord, FindingCounters, FindingFew, FindingMany, FindingMisplaced, FindingOrphan,
