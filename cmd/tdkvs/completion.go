@@ -146,6 +146,9 @@ func adminTakes(positional []string, name string) bool {
 	for _, v := range adminVerbs() {
 		words := strings.Fields(v.words)
 		n := min(len(words), len(positional))
+		if len(positional) > n && v.argument == "" {
+			continue // it is another verb that begins with the same words
+		}
 		if slices.Equal(words[:n], positional[:n]) && slices.Contains(v.flags, name) {
 			return true
 		}
