@@ -24,7 +24,7 @@ func (e *Engine) Latency(number meta.VolumeID) time.Duration { return e.latency(
 func (e *Engine) ProbeLimit(d time.Duration) { e.prober.limit = d }
 
 // ProbeRound asks every volume once how it is.
-func (e *Engine) ProbeRound(ctx context.Context) { e.prober.round(ctx) }
+func (e *Engine) ProbeRound(ctx context.Context) { e.prober.round(ctx, true) }
 
 // Candidates returns where the n pieces of a key are to be written now.
 func (e *Engine) Candidates(hash uint64, n int) (volumes []meta.VolumeID, home bool, err error) {

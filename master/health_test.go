@@ -364,6 +364,30 @@ func TestFrozenVolumeEndsItsCalls(t *testing.T) {
 	s.wantState(true, true)
 }
 
+// A volume that is given up leaves nobody waiting for it.
+func TestLostVolumeEndsItsCalls(t *testing.T) {
+	t.Parallel()
+	s := newSickbay(t)
+	b, err := s.Blobs(sickNumber)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := s.sick.asked.Load()
+	s.sick.frozen.Store(true)
+	ended := make(chan error, 1)
+	go func() { _, err := b.Stat(bg, volume.BlobID{1}); ended <- err }()
+	for s.sick.asked.Load() == asked {
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.LoseVolume(bg, sickNumber); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, volume.ErrUnavailable) || !strings.Contains(err.Error(), "has left the cluster") {
+		t.Error(err)
+	}
+	s.sick.frozen.Store(false)
+}
+
 // TestVolumeThatIgnoresItsContext: a probe that does not come back holds up
 // neither the others nor itself, and there is only one of them.
 func TestVolumeThatIgnoresItsContext(t *testing.T) {

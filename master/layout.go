@@ -171,11 +171,16 @@ func (ls *layouts) over(turn uint64) bool {
 	return true
 }
 
-// replace puts another layout in force.
+// replace puts another layout in force. What is asked of volumes that are not in
+// it any more ends: nobody watches over them.
 func (ls *layouts) replace(l *layout) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ls.current.Store(l)
+	for number, v := range ls.current.Swap(l).volumes {
+		if l.volumes[number] == nil {
+			v.condition.Load().ended(fmt.Errorf("%w: volume %d has left the cluster", volume.ErrUnavailable, number))
+		}
+	}
 }
 
 // settled reports whether no write is under way that an older layout has placed.

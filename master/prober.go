@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tdkvs/volume"
@@ -25,15 +26,14 @@ type prober struct {
 	e     *Engine
 	woken chan struct{}
 	limit time.Duration
-
-	step sync.Mutex // held during a round; owns the probed of all volumes
 }
 
 // probed is what the prober remembers of a volume.
 type probed struct {
-	misses   int   // probes in a row that failed
-	failures int32 // calls in a row that had failed when a probe last succeeded
-	tripped  backoff
+	sync.Mutex       // held during a probe; owns what follows
+	misses     int   // probes in a row that failed
+	failures   int32 // calls in a row that had failed when a probe last succeeded
+	tripped    backoff
 }
 
 func newProber(e *Engine) *prober {
@@ -49,32 +49,36 @@ func (p *prober) Woken() <-chan struct{} { return p.woken }
 // Step asks every volume.
 func (p *prober) Step(ctx context.Context) (State, error) {
 	began := time.Now()
-	p.round(ctx)
+	p.round(ctx, true)
 	return State{Wait: max(0, probeEvery-time.Since(began))}, nil
 }
 
-// round asks every volume, all at once; none waits for another. unsure reports
-// that one did not answer, and is not held to be down.
-func (p *prober) round(ctx context.Context) (unsure bool) {
-	p.step.Lock()
-	defer p.step.Unlock()
-	volumes := p.e.layouts.now().volumes
+// round asks every volume, all at once, none waiting for another; those that are
+// down only where that is said. unsure reports that one did not answer, and is not
+// held to be down.
+func (p *prober) round(ctx context.Context, down bool) (unsure bool) {
 	var wg sync.WaitGroup
-	for _, v := range volumes {
-		wg.Go(func() { p.probe(ctx, v) })
+	var missed atomic.Bool
+	for _, v := range p.e.layouts.now().volumes {
+		if !down && v.condition.Load().down != nil {
+			continue
+		}
+		wg.Go(func() {
+			if p.probe(ctx, v) {
+				missed.Store(true)
+			}
+		})
 	}
 	wg.Wait()
-	for _, v := range volumes {
-		unsure = unsure || v.probed.misses > 0 && v.condition.Load().down == nil
-	}
-	return unsure
+	return missed.Load()
 }
 
 // Probe asks every volume how it is, now: Health then says it. It takes two
-// seconds at most, and next to no time when all volumes answer.
+// seconds, at most, for a volume that does not answer, and next to no time where
+// all do.
 func (e *Engine) Probe(ctx context.Context) {
-	if e.prober.round(ctx) {
-		e.prober.round(ctx)
+	if e.prober.round(ctx, true) {
+		e.prober.round(ctx, true)
 	}
 }
 
@@ -89,21 +93,26 @@ func (v *boundVolume) ask() {
 	}
 }
 
-func (p *prober) probe(ctx context.Context, v *boundVolume) {
+// probe asks a volume, and judges it. unsure reports that it did not answer and is
+// not held to be down.
+func (p *prober) probe(ctx context.Context, v *boundVolume) (unsure bool) {
+	v.probed.Lock()
+	defer v.probed.Unlock()
 	v.probedAt.Store(time.Now().UnixNano())
 	v.alive.Store(false)
 	status, err := p.status(ctx, v)
 	if ctx.Err() != nil {
-		return
+		return true
 	}
 	if err == nil {
 		err = v.check(status.Identity)
 	}
-	if err != nil {
-		p.missed(v, err)
-		return
+	if err == nil {
+		p.answered(v, status)
+		return false
 	}
-	p.answered(v, status)
+	p.missed(v, err)
+	return v.condition.Load().down == nil
 }
 
 var errSilent = errors.New("no answer in time")

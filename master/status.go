@@ -47,10 +47,11 @@ type RebalanceStatus struct {
 	Expected uint64
 }
 
-// Cluster asks the metadata store and every volume. It answers also where these
-// do not: what could not be found out is zero, with the reason beside it.
+// Cluster asks the metadata store and every volume that is up. It answers, within
+// two seconds, also where these do not: what could not be found out is as it was
+// last, with the reason beside it.
 func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
-	e.Probe(ctx)
+	e.prober.round(ctx, false) // it would wait for those that are down
 	h := e.Health(ctx)
 	l := e.layouts.now()
 	st := ClusterStatus{

@@ -123,6 +123,7 @@ func TestClusterStatus(t *testing.T) {
 	s.volumes = s.volumes[1:]
 	s.volumes[0].down.Store(true)
 	defer s.volumes[0].down.Store(false)
+	s.Probe(context.Background())
 	if st := s.Cluster(context.Background()); !st.Ready || st.Volumes[0].Err == nil {
 		t.Errorf("%+v", st)
 	}
