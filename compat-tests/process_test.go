@@ -141,6 +141,29 @@ func (p *process) kill(t testing.TB) {
 	<-p.running.done
 }
 
+// freeze stops the process in the middle of whatever it does, until it is thawed or killed: it holds its connections, and
+// answers nothing.
+func (p *process) freeze(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { p.thaw(t) }) // or it could not be stopped
+}
+
+// thaw lets a frozen process go on.
+func (p *process) thaw(t testing.TB) {
+	t.Helper()
+	if p.alive() {
+		p.signal(t, syscall.SIGCONT)
+	}
+}
+
+func (p *process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(p.running.pid, s); err != nil {
+		t.Fatalf("%v to %s: %v", s, p.name, err)
+	}
+}
+
 // log returns everything that the process has written.
 func (p *process) log(t testing.TB) string {
 	t.Helper()
