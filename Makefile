@@ -81,9 +81,10 @@ linear: build ## long linearizability test: contending clients and SIGKILL (TDKV
 		go test -count=1 -timeout 60m -run Linearity -v $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: grow
-grow: build ## a volume comes, another goes, under load, with many objects (TDKVS_GROW_OBJECTS=100000)
-	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_GROW_OBJECTS=$${TDKVS_GROW_OBJECTS:-100000} \
-		go test -count=1 -timeout 60m -run UnderLoad -p 1 -parallel 1 -v $(TESTFLAGS) ./compat-tests
+grow: build ## volumes come, go and fail under load; rebalance, timed (TDKVS_GROW_OBJECTS=100000)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_GROW_OBJECTS=$${TDKVS_GROW_OBJECTS:-100000} TDKVS_HEAL_OBJECTS=$${TDKVS_HEAL_OBJECTS:-1000} \
+		TDKVS_CODED_OBJECTS=$${TDKVS_CODED_OBJECTS:-20} TDKVS_MOVE_MIB=$${TDKVS_MOVE_MIB:-256} TDKVS_YIELD_MIB=$${TDKVS_YIELD_MIB:-512} \
+		go test -count=1 -timeout 120m -run 'UnderLoad|FlippedCopies|CodedLoss|RebalanceSpeed|ForegroundDuring' -parallel 1 -v $(TESTFLAGS) ./compat-tests
 
 .PHONY: bench
 bench: build ## benchmarks of every package, and of the binary with 32 clients
