@@ -33,8 +33,8 @@ func TestCodedLoss(t *testing.T) {
 	}
 	fresh := []string{h.d.wipe(t, 1), h.d.wipe(t, 4)}
 	h.readBack(t, "with two volumes wiped")
-	h.d.mustAdmin(t, "volume", "lost", "2")
-	h.d.mustAdmin(t, "volume", "lost", "5")
+	h.d.mustAdmin(t, "volume", "lost", "2", "-yes")
+	h.d.mustAdmin(t, "volume", "lost", "5", "-yes")
 	for _, url := range fresh {
 		h.d.mustAdmin(t, "volume", "add", url)
 	}

@@ -34,7 +34,7 @@ func TestHealUnderLoad(t *testing.T) {
 	began := time.Now()
 	h.readBack(t, "with one volume wiped and one frozen")
 	time.Sleep(max(0, 5*time.Second-time.Since(began)))
-	h.d.mustAdmin(t, "volume", "lost", "2")
+	h.d.mustAdmin(t, "volume", "lost", "2", "-yes")
 	h.readBack(t, "while the lost one is restored")
 	h.d.volumes[3].thaw(t)
 	h.waitWhole(t, 3)
