@@ -291,7 +291,7 @@ func (m *matcher) matchSilent(silent []probe, lost map[meta.VolumeID]bool) {
 			free = append(free, v)
 		}
 	}
-	if len(strange) == 1 && len(free) == 1 {
+	if len(strange) == 1 && len(free) == 1 && m.deletedAt(strange[0].Name) == "" {
 		m.bound[free[0].Number] = strange[0]
 		return
 	}

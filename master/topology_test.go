@@ -462,6 +462,16 @@ func TestSilentVolumes(t *testing.T) {
 		down(s.volumes[3])
 		s.refused("unreachable /disk4")
 	})
+	t.Run("one that was given up, beside one that is not given", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t)
+		if err := s.LoseVolume(bg, 2); err != nil {
+			t.Fatal(err)
+		}
+		s.volumes = s.volumes[:2]
+		down(s.volumes[1])
+		s.refused("unreachable /disk2", "missing /disk3")
+	})
 	t.Run("its name is taken by another that answers", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t)

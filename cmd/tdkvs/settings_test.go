@@ -16,7 +16,7 @@ import (
 	"tdkvs/master/meta"
 )
 
-var update = flag.Bool("update", false, "rewrite the generated parts of docs/operations.md")
+var update = flag.Bool("update", false, "rewrite the generated parts of docs/operations.md and the golden files")
 
 // TestSettingsDocumented keeps the tables of docs/operations.md in step with
 // the configuration structs: their fields, comments and defaults.
