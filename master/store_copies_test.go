@@ -1,6 +1,7 @@
 package master_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,15 @@ var (
 		<-p.ctx.Done()
 		return p.ctx.Err()
 	}
+	ignoresEnd putFault = func(v *testVolume, p put) error { // of the call, and stores what it has
+		body, err := io.ReadAll(p.body)
+		if err != nil {
+			return err
+		}
+		<-p.ctx.Done()
+		p.ctx, p.body = context.Background(), bytes.NewReader(body)
+		return v.store(p)
+	}
 	hangsDurable putFault = func(v *testVolume, p put) error {
 		if err := v.store(p); err != nil {
 			return err
@@ -84,6 +94,7 @@ var faults = []struct {
 	{"hangs at once", hangsAtOnce, false},
 	{"stops reading", stopsReading, false},
 	{"hangs at the end", hangsAtEnd, false},
+	{"ignores the end", ignoresEnd, false},
 	{"is durable and hangs", hangsDurable, false},
 }
 
@@ -462,9 +473,12 @@ func TestNoWriterIsLeft(t *testing.T) {
 			for _, v := range s.volumes[:failing] {
 				v.failPuts(f.fault)
 			}
-			ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+			ctx, cancel := context.WithCancel(bg)
+			if failing > 1 { // what else would end it
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
 			_, _ = s.putSized(ctx, "k", randomBody(3*volume.BlockSize), true)
-			cancel()
+			defer cancel()
 		}
 	}
 	buf := make([]byte, 1<<20)
