@@ -24,6 +24,7 @@ func (s *store) check() {
 		return
 	}
 	s.db.heal()
+	s.quiet()
 	for _, v := range s.volumes {
 		v.down.Store(false)
 		v.lost.Store(false)

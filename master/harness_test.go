@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type testVolume struct {
 	lost    atomic.Bool // calls that write take effect, and their answer is lost
 	deletes atomic.Int64
 	opens   atomic.Int64 // readers open
+	puts    atomic.Int64 // under way
 	free    atomic.Int64 // bytes free, as its status says; 0: plenty
 
 	mu    sync.Mutex
@@ -105,6 +107,8 @@ func (v *testVolume) answer(err error) error {
 }
 
 func (v *testVolume) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	v.puts.Add(1)
+	defer v.puts.Add(-1)
 	v.mu.Lock()
 	hook := v.onPut
 	v.mu.Unlock()
@@ -489,6 +493,16 @@ func (s *store) blobs() int {
 		n += len(v.ids(s.t))
 	}
 	return n
+}
+
+// quiet waits for calls to volumes that nobody waits for any more to end.
+func (s *store) quiet() {
+	for range 500 {
+		if !slices.ContainsFunc(s.volumes, func(v *testVolume) bool { return v.puts.Load()+v.opens.Load() != 0 }) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func wantKind(t testing.TB, err error, want meta.Kind) {

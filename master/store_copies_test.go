@@ -115,7 +115,7 @@ func newCopies(t testing.TB, volumes, replicas int) *store {
 }
 
 // impatient makes the store go on soon without a volume that is slow.
-func (s *store) impatient() { s.SetWriteLimits(40*time.Millisecond, 20*time.Millisecond) }
+func (s *store) impatient() { s.SetWriteLimits(500*time.Millisecond, 20*time.Millisecond) }
 
 // putSized puts a body of a size that is announced or not.
 func (s *store) putSized(ctx context.Context, key, body string, known bool) (meta.Object, error) {
@@ -239,6 +239,7 @@ func (s *store) putWithFaults(body string, known bool, failing int) {
 	if n := s.count('q'); n != repairs {
 		s.t.Errorf("%d repairs were queued by a write that failed", n-repairs)
 	}
+	s.quiet()
 	s.clock.advance(time.Hour)
 	s.collect()
 	if n := s.blobs(); n != before {
@@ -331,9 +332,9 @@ func TestStalledVolumeIsDropped(t *testing.T) {
 	s.wantPieces(o, 2)
 	s.wantBody("k", body)
 	s.volumes[1].fault.Store(nil)
-	s.SetWriteLimits(300*time.Millisecond, time.Minute)
+	s.SetWriteLimits(time.Second, time.Minute)
 	slow := newPayload(body)
-	slow.r = &slowReader{r: slow.r, pause: 400 * time.Millisecond, times: 3}
+	slow.r = &slowReader{r: slow.r, pause: 1200 * time.Millisecond, times: 1}
 	if o, err = s.PutObject(bg, meta.PutRequest{Bucket: bucket, Key: "k", Size: int64(len(body))}, slow); err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +359,7 @@ func (r *slowReader) Read(p []byte) (int, error) {
 func TestAllVolumesSlow(t *testing.T) {
 	t.Parallel()
 	s := newCopies(t, 3, 3)
-	s.impatient()
+	s.SetWriteLimits(40*time.Millisecond, 20*time.Millisecond)
 	for _, v := range s.volumes {
 		v.failPuts(func(v *testVolume, p put) error {
 			p.body = &slowReader{r: p.body, pause: 70 * time.Millisecond, times: 3}

@@ -158,6 +158,7 @@ func (s *store) putColdWithFaults(code meta.Code, body string, failing int) {
 	if err == nil {
 		s.t.Fatalf("%d bytes: written with %v", len(body), o.Extents[0].Pieces)
 	}
+	s.quiet()
 	s.clock.advance(time.Hour)
 	s.collect()
 	if n := s.blobs(); n != before || s.count('q') != repairs {

@@ -33,6 +33,7 @@ func TestSingleElsewhere(t *testing.T) {
 					o, err := s.putSized(bg, key, body, known)
 					if held := known && size <= volume.BlockSize; !held && !untouched {
 						wantKind(t, err, meta.KindUnavailable)
+						s.quiet()
 						s.clock.advance(time.Hour)
 						s.collect()
 						if n := s.blobs(); n > before {
