@@ -81,14 +81,18 @@ func TestLostVolume(t *testing.T) {
 	}
 	d.volumes[1].kill(t)
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if ready, text := d.probe("/-/readyz"); !ready {
-			if !strings.HasPrefix(text, "503") || !strings.Contains(text, volumeURLs(t, d)[1]) {
-				t.Errorf("not ready, but it says %s", text)
+		ready, text := d.probe("/-/readyz")
+		if !ready { // new objects go to the other volumes
+			t.Fatalf("not ready: %s", text)
+		}
+		if strings.Contains(text, "unreachable") {
+			if !strings.Contains(text, volumeURLs(t, d)[1]) {
+				t.Errorf("it says %s", text)
 			}
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("still ready without a volume")
+			t.Fatal("a volume is away, and nobody has noticed")
 		}
 	}
 	there, away := 0, 0
