@@ -56,6 +56,7 @@ func TestVolumeStops(t *testing.T) {
 			cure := stop(t, d.volumes[illNumber-1])
 			time.Sleep(illFor)
 			ill := l.begin()
+			l.wantAway(t)
 			cure()
 			l.waitWell(t)
 			l.begin()
@@ -254,6 +255,28 @@ func (l *illLoad) waitWell(t *testing.T) {
 		}
 	}
 	t.Fatalf("the volume is not used again\n%s", l.d.front.logTail())
+}
+
+// wantAway wants some of what was written to lie elsewhere than where it belongs.
+func (l *illLoad) wantAway(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	written := slices.Clone(l.written)
+	l.mu.Unlock()
+	away := 0
+	for _, key := range written {
+		at, err := l.d.locate(l.client, "kv", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !at.InPlace {
+			away++
+		}
+	}
+	t.Logf("%d of %d new objects are away from home", away, len(written))
+	if away < 10 {
+		t.Errorf("%d of %d new objects are away from home", away, len(written))
+	}
 }
 
 // wantHome waits until every object is where it belongs, and reads it.
