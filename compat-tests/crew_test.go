@@ -37,6 +37,7 @@ type writer struct {
 	s3      *s3.Client
 	web     *http.Client
 	choices *rand.Rand
+	class   types.StorageClass // of what is written over S3; "": the default
 	number  int
 	writes  int              // made so far, acknowledged or not
 	known   map[string]value // acknowledged, or seen after a crash
@@ -150,7 +151,16 @@ func (w *writer) put(key string, body []byte) error {
 	if w.number%2 == 0 {
 		return w.d.nativePut(w.web, escape(key), body)
 	}
-	_, err := w.s3.PutObject(context.Background(), &s3.PutObjectInput{Bucket: aws.String(crewBucket), Key: &key, Body: bytes.NewReader(body)})
+	in := &s3.PutObjectInput{Bucket: aws.String(crewBucket), Key: &key, Body: bytes.NewReader(body), StorageClass: w.class}
+	// What is known is the condition: a write that was lost, or came late, is refused.
+	switch _, unsure := w.maybe[key]; {
+	case unsure:
+	case w.known[key].write == 0:
+		in.IfNoneMatch = aws.String("*")
+	default:
+		in.IfMatch = aws.String(w.known[key].etag(w.known[key].body(key)))
+	}
+	_, err := w.s3.PutObject(context.Background(), in)
 	return err
 }
 
