@@ -71,9 +71,9 @@ compat: build ## black-box tests of the binary with real clients
 	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: crash
-crash: build ## long crash test: SIGKILL under writes (TDKVS_CRASH_ROUNDS=100)
-	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} \
-		go test -count=1 -timeout 60m -run Crash -v $(TESTFLAGS) ./compat-tests/...
+crash: build ## long crash tests: SIGKILL under writes, deletions of volumes and repairs (TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} TDKVS_CHANGE_KILLS=$${TDKVS_CHANGE_KILLS:-50} \
+		go test -count=1 -timeout 90m -run 'Crash|KilledWhile' -v $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: linear
 linear: build ## long linearizability test: contending clients and SIGKILL (TDKVS_LINEAR_ROUNDS=50)

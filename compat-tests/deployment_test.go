@@ -46,14 +46,16 @@ type settings struct {
 	volumeLines   string        // further ones of each volume's configuration, in a cluster
 }
 
-// eachDeployment runs a test against a fresh store of either kind.
+// eachDeployment runs a test against a fresh store of either kind, which must be whole afterwards.
 func eachDeployment(t *testing.T, test func(t *testing.T, d *deployment)) {
 	t.Helper()
 	t.Parallel()
 	for _, kind := range []string{serverKind, clusterKind} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			test(t, startDeployment(t, kind, settings{}))
+			d := startDeployment(t, kind, settings{})
+			test(t, d)
+			d.stillWhole(t)
 		})
 	}
 }

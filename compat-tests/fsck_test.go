@@ -3,6 +3,7 @@ package compattests
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,21 @@ func (d *deployment) wantWhole(t *testing.T, orphans int) checkReport {
 	}
 	t.Fatalf("something is still about to be put right: %+v", r)
 	return r
+}
+
+// stillWhole checks what a test leaves, where it runs. Processes that were killed may leave orphans.
+func (d *deployment) stillWhole(t *testing.T) {
+	t.Helper()
+	if t.Failed() || !d.front.alive() {
+		return
+	}
+	orphans := 0
+	for _, p := range d.processes() {
+		if p.killed {
+			orphans = math.MaxInt
+		}
+	}
+	d.wantWhole(t, orphans)
 }
 
 // TestFsck: a store that is whole is clean, while it serves; what is then damaged behind its back is found.

@@ -274,7 +274,7 @@ func (o *ordeal) lose(t *testing.T, kills int) {
 	p.kill(t)
 	o.d.volumes = append(o.d.volumes[:where:where], o.d.volumes[where+1:]...)
 	o.unlist(t, o.urls[p])
-	if out := o.d.mustAdmin(t, "volume", "lost", o.urls[p], "-yes"); !strings.Contains(out, "lost") {
+	if out := o.d.mustAdmin(t, "volume", "lost", o.urls[p], "-yes"); !strings.Contains(out, "is given up") {
 		t.Errorf("volume lost: %s", out)
 	}
 	for range kills {
