@@ -46,3 +46,18 @@ func (e *Engine) SetWriteLimits(stall, late time.Duration) {
 func (e *Engine) Blobs(number meta.VolumeID) (Blobs, error) {
 	return e.volume(context.Background(), number)
 }
+
+// SetReadPatience says how long an answer may take until another copy is asked,
+// and how long a volume may be silent in the middle of a blob.
+func (e *Engine) SetReadPatience(hedge, stall time.Duration) {
+	e.patience = patience{hedgeMin: hedge, hedgeMax: hedge, stall: stall}
+}
+
+// QueueSuspects takes what readers have reported to the repair queue.
+func (e *Engine) QueueSuspects(ctx context.Context) error {
+	for {
+		if state, err := e.suspects.Step(ctx); err != nil || !state.More {
+			return err
+		}
+	}
+}

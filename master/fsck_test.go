@@ -29,7 +29,8 @@ func (s *store) check() {
 		v.down.Store(false)
 		v.lost.Store(false)
 		v.fault.Store(nil)
-		if n := v.opens.Load(); n != 0 {
+		v.reads.Store(nil)
+		if n := v.stillOpen(); n != 0 {
 			s.t.Errorf("%d readers of %s were not closed", n, v.name)
 		}
 	}
@@ -300,6 +301,9 @@ func (s *store) fsckVolumes(f *fsckState) {
 			p := meta.Piece{Volume: bound.Number, Blob: meta.BlobID(id)}
 			there[p] = true
 			if _, ok := f.live[p]; !ok {
+				if bound.State == metadb.VolumeLost {
+					continue // nothing is collected there
+				}
 				f.problem("blob %s on %s is part of nothing", id, v.name)
 			}
 			info, err := v.Stat(context.Background(), id)

@@ -55,6 +55,7 @@ type testVolume struct {
 	down    atomic.Bool // every call fails with ErrUnavailable
 	lost    atomic.Bool // calls that write take effect, and their answer is lost
 	deletes atomic.Int64
+	gets    atomic.Int64 // calls of Get
 	opens   atomic.Int64 // readers open
 	puts    atomic.Int64 // under way
 	free    atomic.Int64 // bytes free, as its status says; 0: plenty
@@ -63,6 +64,7 @@ type testVolume struct {
 	onPut func() // called when a put begins
 
 	fault atomic.Pointer[putFault] // what puts do instead; nil: what they should
+	reads atomic.Pointer[getFault] // the same of gets
 }
 
 // put is one call of Put.
@@ -126,15 +128,15 @@ func (v *testVolume) Put(ctx context.Context, id volume.BlobID, size int64, body
 }
 
 func (v *testVolume) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
+	v.gets.Add(1)
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	r, err := v.Blobs.Get(ctx, id, offset, length)
-	if err != nil {
-		return nil, err
+	g := get{ctx, id, offset, length}
+	if f := v.reads.Load(); f != nil {
+		return (*f)(v, g)
 	}
-	v.opens.Add(1)
-	return &testBlob{ReadCloser: r, v: v}, nil
+	return v.read(g)
 }
 
 // testBlob counts the readers that were not closed. It keeps reading from the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -40,7 +41,7 @@ type copyState struct {
 	failedAt int64 // the byte that it gave last no answer for; -1: none
 	err      error // why
 	silent   bool  // it did not fail: it took too long
-	awaited  bool  // it is waited for, whatever it takes
+	awaited  bool  // it is tried once more, and waited for
 }
 
 // opened is a copy that is being read.
@@ -137,26 +138,28 @@ func (c *copies) openOnly() error {
 }
 
 // untried returns the copies to be tried at the next byte, best first: those that
-// did not fail at it or, when all have, those that only took too long.
+// did not fail at it, and then those that only took too long, for once more.
 func (c *copies) untried() []int {
 	order := make([]int, 0, len(c.list))
 	for i := range c.list {
-		if s := &c.list[i]; s.failedAt != c.pos {
-			s.awaited = false
+		s := &c.list[i]
+		if s.failedAt != c.pos {
+			s.silent, s.awaited = false, false
+		}
+		if s.failedAt != c.pos || s.silent && !s.awaited {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return c.list[a].trouble - c.list[b].trouble })
-	if len(order) > 0 {
-		return order
-	}
-	for i := range c.list {
-		if s := &c.list[i]; s.silent && !s.awaited {
-			s.awaited = true
-			order = append(order, i)
-		}
-	}
+	slices.SortStableFunc(order, func(a, b int) int { return c.list[a].rank() - c.list[b].rank() })
 	return order
+}
+
+// rank orders the copies that are tried.
+func (s *copyState) rank() int {
+	if s.silent {
+		return math.MaxInt32
+	}
+	return min(s.trouble, math.MaxInt32-1)
 }
 
 // miss notes that a copy does not give the next byte.
@@ -199,6 +202,16 @@ func (c *copies) turn(err error) {
 	c.miss(i, watch.explain(err))
 }
 
+// got counts bytes of the copy that is read. One that was waited for must not be
+// silent again.
+func (c *copies) got(n int) {
+	c.pos += int64(n)
+	if s := &c.list[c.reading.copy]; s.awaited && n > 0 {
+		s.awaited = false
+		c.reading.watch.within(c.engine.patience.stall)
+	}
+}
+
 func (c *copies) piece() meta.Piece { return c.list[c.reading.copy].piece }
 
 // Read implements io.Reader.
@@ -210,7 +223,7 @@ func (c *copies) Read(p []byte) (int, error) {
 		c.reading.watch.arm()
 		n, err := c.reading.blob.Read(p[:min(int64(len(p)), c.end-c.pos)])
 		c.reading.watch.disarm()
-		c.pos += int64(n)
+		c.got(n)
 		if err != nil && c.pos < c.end {
 			c.turn(err)
 		}
@@ -252,8 +265,8 @@ func (s *copySink) Write(p []byte) (int, error) {
 	}
 	s.reading.watch.disarm()
 	n, err := s.w.Write(p)
+	(*copies)(s).got(n)
 	s.reading.watch.arm()
-	s.pos += int64(n)
 	if err != nil {
 		s.failed = err
 	}

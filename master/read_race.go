@@ -119,8 +119,10 @@ func (c *copies) race(order []int) (done bool, err error) {
 	defer hurry.Stop()
 	begin := func() {
 		if len(watches) < len(order) {
+			s := &c.list[order[len(watches)]]
+			s.awaited = s.silent
 			w := newWatch(c.ctx)
-			x := attempt{number: len(watches), piece: c.list[order[len(watches)]].piece, offset: c.pos, length: c.end - c.pos}
+			x := attempt{number: len(watches), piece: s.piece, offset: c.pos, length: c.end - c.pos}
 			go x.run(w.ctx, c.engine, answers, decided)
 			watches = append(watches, w)
 			hurry.Reset(c.engine.hedge(x.piece.Volume))
