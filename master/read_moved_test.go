@@ -119,7 +119,12 @@ func TestReadLooksForItsOwnVersion(t *testing.T) {
 	body := randomBody(2 * volume.BlockSize)
 	pieces := s.put("k", body).Extents[0].Pieces
 	for _, p := range pieces {
-		s.at(p).failGets(breaks(volume.BlockSize, failing(errReset)))
+		s.at(p).failGets(func(v *testVolume, g get) (io.ReadCloser, error) {
+			if g.id != volume.BlobID(p.Blob) {
+				return v.read(g)
+			}
+			return breaks(volume.BlockSize, failing(errReset))(v, g)
+		})
 	}
 	r, done := s.begin("k")
 	s.put("k", randomBody(2*volume.BlockSize + 1)[:2*volume.BlockSize])

@@ -99,6 +99,65 @@ func TestReadFailsMidway(t *testing.T) {
 	}
 }
 
+// waitingReader gives its bytes and then nothing until its context ends.
+type waitingReader struct {
+	io.Reader
+	ctx    context.Context
+	closed chan<- struct{}
+}
+
+func (r *waitingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 || !errors.Is(err, io.EOF) {
+		return n, nil
+	}
+	<-r.ctx.Done()
+	return 0, r.ctx.Err()
+}
+
+func (r *waitingReader) Close() error {
+	close(r.closed)
+	return nil
+}
+
+// TestReadGivenUp has the caller give up a read that waits for the volume in the
+// middle of a blob: it ends at once, and so does the volume's own.
+func TestReadGivenUp(t *testing.T) {
+	t.Parallel()
+	const good = volume.BlockSize
+	fake := &fakeBlobs{Mem: volumetest.NewMem()}
+	closed := make(chan struct{})
+	fake.get = func(ctx context.Context, _ volume.BlobID, _, _ int64) (io.ReadCloser, error) {
+		return &waitingReader{bytes.NewReader(testData(good)), ctx, closed}, nil
+	}
+	c := serve(t, fake, ServerConfig{}, nil).dial(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := c.Get(ctx, testID(1), 0, 3*volume.BlockSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, good)); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(50*time.Millisecond, cancel)
+	defer timer.Stop()
+	began := time.Now()
+	_, err = r.Read(make([]byte, 1))
+	expectError(t, "read", err, context.Canceled)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("the volume reads on")
+	}
+}
+
 // TestShortRange has a store that delivers less than it was asked for.
 func TestShortRange(t *testing.T) {
 	t.Parallel()
