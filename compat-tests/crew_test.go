@@ -39,10 +39,10 @@ type writer struct {
 	choices *rand.Rand
 	class   types.StorageClass // of what is written over S3; "": the default
 	number  int
-	writes  int              // made so far, acknowledged or not
-	known   map[string]value // acknowledged, or seen after a crash
-	maybe   map[string]value // the interrupted write of a key: it may hold or not
-	refused []error          // answers that blame the request, which no crash excuses
+	writes  int                // made so far, acknowledged or not
+	known   map[string]value   // acknowledged, or seen after a crash
+	maybe   map[string][]value // the interrupted writes of a key since the last acknowledged one: any may hold, or none
+	refused []error            // answers that blame the request, which no crash excuses
 	acks    int
 	cuts    int
 }
@@ -51,7 +51,7 @@ func newCrew(t *testing.T, d *deployment, seed uint64) *crew {
 	c := &crew{d: d}
 	for i := range crewSize {
 		c.writers = append(c.writers, &writer{d: d, s3: d.sdk(t), web: d.httpClient(t, 4), choices: newRand(seed, uint64(i)+1), number: i,
-			known: map[string]value{}, maybe: map[string]value{}})
+			known: map[string]value{}, maybe: map[string][]value{}})
 	}
 	return c
 }
@@ -124,11 +124,12 @@ func (w *writer) step() bool {
 		if status := statusOf(err); status >= 400 && status < 500 {
 			w.refused = append(w.refused, fmt.Errorf("%s: %w", key, err))
 		}
-		w.maybe[key] = next
+		w.maybe[key] = append(w.maybe[key], next)
 		w.cuts++
 		return false
 	}
 	w.known[key] = next
+	delete(w.maybe, key)
 	w.acks++
 	return true
 }
@@ -241,10 +242,7 @@ func (c *crew) check(t *testing.T) {
 // checkKey compares one key with what it may hold.
 func (w *writer) checkKey(t *testing.T, key string) {
 	t.Helper()
-	candidates := []value{w.known[key]}
-	if v, ok := w.maybe[key]; ok {
-		candidates = append(candidates, v)
-	}
+	candidates := append([]value{w.known[key]}, w.maybe[key]...)
 	out, err := w.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(crewBucket), Key: &key})
 	var got []byte
 	switch {
