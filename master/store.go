@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/volume"
 )
 
 // storing is a body to be stored as one extent.
@@ -78,8 +79,11 @@ func (e *Engine) store(ctx context.Context, req storing, payload meta.Payload) (
 	if err != nil {
 		return stored{}, err
 	}
-	if len(t.home) == 1 {
+	if req.keep.copies == 1 {
 		return e.storeSingle(ctx, req, t, b)
+	}
+	if need := quorumOfCopies(req.keep.copies); len(t.home) < need {
+		return stored{}, fmt.Errorf("%w: %d of %d copies must be durable, and %d volumes take data", volume.ErrUnavailable, need, req.keep.copies, len(t.home))
 	}
 	return e.storeCopies(ctx, req, t, b)
 }

@@ -14,7 +14,7 @@ func quorumOfCopies(copies int) int { return copies/2 + 1 }
 // storeCopies writes a body as copies on several volumes. It is read once, in
 // chunks that the copies share, and is acknowledged when a majority is durable.
 func (e *Engine) storeCopies(ctx context.Context, req storing, t *targets, b *body) (stored, error) {
-	s := e.spread(ctx, t, req.size, min(quorumOfCopies(req.keep.copies), len(t.home)), true)
+	s := e.spread(ctx, t, req.size, quorumOfCopies(req.keep.copies), true)
 	err := s.broadcast(ctx, b)
 	var of shape
 	var descriptor []byte
