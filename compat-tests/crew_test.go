@@ -168,8 +168,8 @@ func (w *writer) put(key string, body []byte) error {
 func (w *writer) remove(key string) error {
 	if w.number%2 == 0 {
 		err := w.d.native(w.web, http.MethodDelete, "/delete/"+escape(key), nil)
-		if statusOf(err) == http.StatusNotFound && w.known[key].write == 0 {
-			return nil // the native API says that there was nothing to delete, which is right
+		if statusOf(err) == http.StatusNotFound && (w.known[key].write == 0 || len(w.maybe[key]) > 0) {
+			return nil // the native API says that there was nothing to delete, which is right, or may be
 		}
 		return err
 	}

@@ -85,9 +85,7 @@ func newOrdeal(t *testing.T, s settings) *ordeal {
 	bucket(t, o.c, growBucket)
 	fillGrown(t, o.c)
 	o.work(t)
-	time.Sleep(time.Second)      // something to move
-	const pace = "-rate=1536KiB" // so that the deletions take long enough to be killed
-	d.mustAdmin(t, "rebalance", "limit", pace)
+	time.Sleep(time.Second) // something to move
 	return o
 }
 
@@ -219,18 +217,16 @@ func (o *ordeal) deleteOne(t *testing.T, cycle, kills int) {
 	p := o.d.volumes[where]
 	o.leaving = o.urls[p]
 	o.work(t)
+	o.d.mustAdmin(t, "rebalance", "limit", "-rate", "1536KiB") // so that it takes long enough to be killed
 	o.d.mustAdmin(t, "volume", "delete", o.leaving)
-	const most = 25 // kills of one deletion: it comes to its end only in peace
-	end := time.Now().Add(growTime)
-	for killed := o.masters + o.volumes; o.member(t, o.leaving); {
-		if o.masters+o.volumes-killed < most && o.masters+o.volumes < 2*kills {
-			o.killOne(t, kills, kills)
-			end = time.Now().Add(growTime)
-		} else {
-			time.Sleep(50 * time.Millisecond)
-		}
+	const most = 25 // kills of one deletion, which then comes to its end
+	for killed := o.masters + o.volumes; o.member(t, o.leaving) && o.masters+o.volumes-killed < most && o.masters+o.volumes < 2*kills; {
+		o.killOne(t, kills, kills)
+	}
+	o.d.mustAdmin(t, "rebalance", "limit", "-rate", "none")
+	for end := time.Now().Add(growTime); o.member(t, o.leaving); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("cycle %d: %s does not leave\n%s", cycle, o.leaving, o.d.front.logTail())
+			t.Fatalf("cycle %d: %s does not leave: %s", cycle, o.leaving, o.d.mustAdmin(t, "rebalance", "status"))
 		}
 	}
 	o.unlist(t, o.leaving)
