@@ -59,6 +59,19 @@ func (r *reference) drop(key, id string) {
 	}
 }
 
+// nulls returns the ranks of the null versions, by key.
+func (r *reference) nulls() map[string]int {
+	ranks := map[string]int{}
+	for key, versions := range r.keys {
+		for _, v := range versions {
+			if v.id == meta.NullVersion {
+				ranks[key] = v.rank
+			}
+		}
+	}
+	return ranks
+}
+
 // delete is what a delete without a version id does; id is that of the marker it
 // makes, if it makes one.
 func (r *reference) delete(key, id string) {

@@ -87,8 +87,14 @@ func (d *driver) walkVersions() {
 		if req.VersionIDMarker == meta.NullVersion {
 			spared = req.KeyMarker // a null version that is replaced has no place to go on at
 		}
+		nulls := d.ref.nulls()
 		for range d.rand.IntN(4) {
 			d.change(spared)
+		}
+		for key, rank := range d.ref.nulls() {
+			if nulls[key] != rank { // another one, in another place
+				w.steady[entry(key, meta.NullVersion)] = false
+			}
 		}
 	}
 	w.check(d, req)
@@ -98,7 +104,9 @@ func (d *driver) walkVersions() {
 func entries(p meta.VersionsPage) []string {
 	names := slices.Clone(p.Prefixes)
 	for _, v := range p.Versions {
-		names = append(names, v.Key+"\x00"+v.VersionID)
+		names = append(names, entry(v.Key, v.VersionID))
 	}
 	return names
 }
+
+func entry(key, versionID string) string { return key + "\x00" + versionID }
