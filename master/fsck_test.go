@@ -38,12 +38,20 @@ func (s *store) check() {
 		s.t.Errorf("%d objects are still open", n)
 	}
 	s.clock.advance(48 * time.Hour)
+	s.rebalanced()
 	s.collect()
 	s.clock.advance(48 * time.Hour)
 	s.collect()
 	for _, problem := range s.fsck() {
 		s.t.Error(problem)
 	}
+}
+
+// damagedPlace is where an extent is that is on the list of what is damaged.
+type damagedPlace struct {
+	bucket, key string
+	seq         uint64
+	part        int
 }
 
 // fsckState is what one walk over the metadata finds.
@@ -54,10 +62,12 @@ type fsckState struct {
 	counted   map[string]meta.Usage
 	buckets   map[string]meta.Bucket
 	uploads   map[string]bool
-	manifests map[string]meta.Object
+	manifests map[string]metadb.ObjectRow
 	current   map[string]metadb.ObjectRow // by bucket and key
 	nulls     map[string]bool             // keys with a null version among the noncurrent
 	lastSeq   map[string]uint64           // of the version before, of the same key
+	damaged   map[damagedPlace]bool
+	places    map[damagedPlace][]meta.Extent
 }
 
 func (f *fsckState) problem(format string, args ...any) {
@@ -67,6 +77,7 @@ func (f *fsckState) problem(format string, args ...any) {
 func (f *fsckState) names(extents []meta.Extent, row string, size int64) {
 	for _, x := range extents {
 		size -= x.Size
+		f.pieces(x, row)
 		for _, p := range pieces(x) {
 			if other, twice := f.live[p]; twice {
 				f.problem("%q and %q name the same piece", other, row)
@@ -92,8 +103,26 @@ func blobSize(d metadb.Descriptor) int64 {
 	return erasure.Scheme{Data: d.Code.Data, Parity: d.Code.Parity}.ShardSize(d.Object.Size)
 }
 
+// pieces holds an extent to the form of its kind: copies or shards on volumes of
+// their own, and a place for each shard.
+func (f *fsckState) pieces(x meta.Extent, row string) {
+	on := map[meta.VolumeID]bool{}
+	for _, p := range x.Pieces {
+		switch {
+		case p.Missing() && x.Code == (meta.Code{}):
+			f.problem("%q has a copy that is nowhere", row)
+		case !p.Missing() && on[p.Volume]:
+			f.problem("%q has two pieces on volume %d", row, p.Volume)
+		}
+		on[p.Volume] = true
+	}
+	if n := x.Code.Shards(); n > 0 && n != len(x.Pieces) || len(x.Pieces) == 0 {
+		f.problem("%q has %d pieces of a code of %d", row, len(x.Pieces), n)
+	}
+}
+
 func (s *store) fsck() []string {
-	f := s.account("bnou", "v", "pmdg")
+	f := s.account("bnou", "v", "pmdgqx")
 	for name, o := range f.manifests {
 		s.fsckManifest(f, name, o)
 	}
@@ -105,8 +134,9 @@ func (s *store) fsck() []string {
 func (s *store) account(passes ...string) *fsckState {
 	f := &fsckState{
 		live: map[meta.Piece]string{}, usage: map[string]meta.Usage{}, counted: map[string]meta.Usage{},
-		buckets: map[string]meta.Bucket{}, uploads: map[string]bool{}, manifests: map[string]meta.Object{},
+		buckets: map[string]meta.Bucket{}, uploads: map[string]bool{}, manifests: map[string]metadb.ObjectRow{},
 		current: map[string]metadb.ObjectRow{}, nulls: map[string]bool{}, lastSeq: map[string]uint64{},
+		damaged: map[damagedPlace]bool{}, places: map[damagedPlace][]meta.Extent{},
 	}
 	rows := s.rows()
 	keys := slices.Sorted(maps.Keys(rows))
@@ -171,6 +201,9 @@ func (f *fsckState) row(k, v []byte) {
 		if _, ok := f.manifests[m]; !ok {
 			f.problem("manifest row %q belongs to no object", k)
 		}
+	case 'x':
+		b, key, seq, part, _ := metadb.ParseDamageKey(k)
+		f.damaged[damagedPlace{b, key, seq, part}] = true
 	default:
 		f.problem("row %q is left", k)
 	}
@@ -263,14 +296,15 @@ func (f *fsckState) version(k []byte, o metadb.ObjectRow) {
 		f.problem("%q is locked in a bucket without object lock", k)
 	}
 	if o.Manifest != "" {
-		f.manifests[o.Manifest] = o.Object
+		f.manifests[o.Manifest] = o
 		return
 	}
+	f.places[damagedPlace{o.Bucket, o.Key, o.Seq, 0}] = o.Extents
 	f.names(o.Extents, string(k), o.Size)
 }
 
-func (s *store) fsckManifest(f *fsckState, name string, o meta.Object) {
-	parts, err := s.ObjectParts(context.Background(), o, 0, 0)
+func (s *store) fsckManifest(f *fsckState, name string, o metadb.ObjectRow) {
+	parts, err := s.ObjectParts(context.Background(), o.Object, 0, 0)
 	if err != nil {
 		f.problem("manifest %s: %v", name, err)
 		return
@@ -280,6 +314,7 @@ func (s *store) fsckManifest(f *fsckState, name string, o meta.Object) {
 		if p.Offset != size {
 			f.problem("manifest %s: part %d is at %d, want %d", name, p.Number, p.Offset, size)
 		}
+		f.places[damagedPlace{o.Bucket, o.Key, o.Seq, p.Number}] = p.Extents
 		f.names(p.Extents, fmt.Sprintf("manifest %s part %d", name, p.Number), p.Size)
 		size += p.Size
 	}
@@ -317,9 +352,49 @@ func (s *store) fsckVolumes(f *fsckState) {
 			}
 		}
 	}
+	spoilt := s.fsckDamage(f, there)
 	for p, row := range f.live {
-		if !there[p] {
+		if !there[p] && !spoilt[p] {
 			f.problem("%q names blob %s on volume %d, which is not there", row, volume.BlobID(p.Blob), p.Volume)
 		}
 	}
+}
+
+// fsckDamage holds the list of what is damaged to what there is, and returns the
+// pieces that need not be there.
+func (s *store) fsckDamage(f *fsckState, there map[meta.Piece]bool) map[meta.Piece]bool {
+	spoilt := map[meta.Piece]bool{}
+	for at := range f.damaged {
+		extents, ok := f.places[at]
+		if !ok {
+			f.problem("%+v is damaged and gone", at)
+		}
+		whole := ok
+		for _, x := range extents {
+			good := 0
+			for _, p := range x.Pieces {
+				v := s.topologyVolume(p.Volume)
+				if there[p] && v.Verify(context.Background(), volume.BlobID(p.Blob)) == nil {
+					good++
+				}
+				spoilt[p] = true
+			}
+			whole = whole && good >= max(1, x.Code.Data)
+		}
+		if whole {
+			f.problem("%+v is on the list of what is damaged, and is whole", at)
+		}
+	}
+	return spoilt
+}
+
+// topologyVolume returns the volume of a number of the topology; nil where it is
+// not known.
+func (s *store) topologyVolume(number meta.VolumeID) *testVolume {
+	for _, v := range s.Topology().Volumes {
+		if v.Number == number {
+			return s.byUUID(v.UUID)
+		}
+	}
+	return nil
 }

@@ -27,14 +27,16 @@ const (
 	repeatPause     = 2 * time.Second // before a pass that follows one with failures, and twice as long after the next
 	maxRepeatPause  = time.Minute
 	idlePause       = time.Minute
-	rateBurst       = 4 << 20 // bytes
+	stuckPause      = 10 * time.Minute // until a volume that could not be emptied is looked at again
+	rateBurst       = 4 << 20          // bytes
 )
 
 // rebalancer brings every piece to where the topology places it: reads follow
 // what is recorded, so nothing depends on when it does. It goes over all rows in
 // passes, until one has found nothing left to do. For each extent whose pieces
 // lie elsewhere it copies, verifies, records the new place and queues the old
-// piece as garbage, in this order.
+// piece as garbage, in this order. Between the steps of a pass it makes what the
+// repair queue asks for, in the same way.
 type rebalancer struct {
 	e        *Engine
 	woken    chan struct{}
@@ -46,9 +48,14 @@ type rebalancer struct {
 	cleaned  bool       // what was made and not recorded has been given up
 	epoch    uint64     // of the topology that what follows is about
 	down     map[meta.VolumeID]backoff
+	stuck    bool      // this pass: something has to stay on a volume that is to leave
 	troubled bool      // this pass: something failed, or was put off
 	troubles int       // passes in a row like that
-	resume   time.Time // no step before
+	resume   time.Time // no step of a pass before
+
+	queue    repairQueue
+	damage   damageCheck
+	returned returnedVolumes
 }
 
 func newRebalancer(e *Engine, pace int64) *rebalancer {
@@ -89,7 +96,7 @@ func (r *rebalancer) restart(tx metadb.Tx, epoch uint64, now time.Time) error {
 	}
 	next := metadb.Rebalance{
 		Epoch: epoch, Active: true, Paused: was.Paused, Pass: 1, Started: now,
-		Concurrency: was.Concurrency, Rate: was.Rate,
+		Concurrency: was.Concurrency, Rate: was.Rate, Repaired: was.Repaired,
 	}
 	if was.Active {
 		next.Started, next.Moved, next.MovedBytes, next.Failed = was.Started, was.Moved, was.MovedBytes, was.Failed
@@ -123,10 +130,32 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	r.limit(&st)
 	l := r.e.layouts.now()
-	unsettled := len(st.Cursor) == 0 && !r.e.layouts.settled()
 	r.begin(st.Epoch)
+	r.welcome()
+	repaired, err := r.repairs(ctx, l, &st)
+	if err != nil {
+		return State{}, err
+	}
+	state, err := r.pass(ctx, l, &st)
+	if err != nil {
+		return State{}, err
+	}
+	state.More = state.More || repaired
+	state.Wait = min(state.Wait, repairPoll)
+	if !state.More {
+		state.More, err = r.lookAtDamage(ctx, l)
+	}
+	return state, err
+}
+
+// pass advances the pass that is under way, if there is one.
+func (r *rebalancer) pass(ctx context.Context, l *layout, st *metadb.Rebalance) (State, error) {
+	unsettled := len(st.Cursor) == 0 && !r.e.layouts.settled()
 	switch wait := r.resume.Sub(r.e.now()); {
+	case !st.Active && r.shouldResume(l, st):
+		return State{More: true}, r.again(ctx)
 	case !st.Active || st.Paused:
 		return State{Wait: idlePause}, nil
 	case l.topology.Epoch != st.Epoch, unsettled && st.Pass > 1:
@@ -136,14 +165,41 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 	case wait > 0:
 		return State{Wait: wait}, nil
 	}
-	r.limit(&st)
-	return r.batch(ctx, l, &st, unsettled)
+	return r.batch(ctx, l, st, unsettled)
+}
+
+// shouldResume reports that it is time to see whether a volume that could not be
+// emptied can be now: what had to stay on it may have been deleted.
+func (r *rebalancer) shouldResume(l *layout, st *metadb.Rebalance) bool {
+	return len(l.draining()) > 0 && r.e.now().Sub(st.Finished) >= stuckPause
+}
+
+// again begins a pass, or sees to it that another follows the one under way.
+func (r *rebalancer) again(ctx context.Context) error {
+	_, err := r.e.update(ctx, func(tx metadb.Tx) error { return r.anotherPass(tx) })
+	return err
+}
+
+func (r *rebalancer) anotherPass(tx metadb.Tx) error {
+	st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
+	if err != nil {
+		return err
+	}
+	if st.Active {
+		st.Again = true
+		return setRebalance(tx, &st)
+	}
+	t, err := record(tx, metadb.TopologyKey(), metadb.UnmarshalTopology)
+	if err != nil {
+		return err
+	}
+	return r.restart(tx, t.Epoch, r.e.now())
 }
 
 // begin forgets what was learnt under another topology.
 func (r *rebalancer) begin(epoch uint64) {
 	if r.epoch != epoch {
-		r.epoch, r.troubled, r.troubles, r.resume = epoch, false, 0, time.Time{}
+		r.epoch, r.troubled, r.troubles, r.resume, r.stuck = epoch, false, 0, time.Time{}, false
 		clear(r.down)
 	}
 }
@@ -154,6 +210,10 @@ func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance,
 	if err != nil {
 		return State{}, err
 	}
+	if len(st.Cursor) == 0 {
+		r.stuck = false
+	}
+	r.stuck = r.stuck || found.stuck
 	found.again = found.again || unsettled
 	r.troubled = r.troubled || found.avoided
 	made, err := r.move(ctx, found.moves, movesAtOnce(st))
@@ -162,11 +222,17 @@ func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance,
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = r.record(ctx, st, found, made)
+		err = r.record(ctx, made, func(rec *recorder) error {
+			r.troubled = r.troubled || rec.failed > 0
+			return rec.savePass(st.Epoch, found)
+		})
 	}
 	if err != nil {
 		r.cleaned = false // the new pieces are part of nothing
 		return State{}, err
+	}
+	for _, m := range made.moves {
+		r.stuck = r.stuck || m.outcome == damaged && onDraining(l, m.extent.Pieces)
 	}
 	if !found.end {
 		return State{More: true}, nil

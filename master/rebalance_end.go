@@ -33,7 +33,7 @@ func (r *rebalancer) nextPass(ctx context.Context, epoch uint64) (State, error) 
 			return err
 		}
 		st.Pass++
-		st.Cursor, st.Again, st.Scanned = nil, false, 0
+		st.Cursor, st.Again, st.Scanned, st.Short = nil, false, 0, 0
 		if !r.troubled {
 			st.LastError = ""
 		}
@@ -55,7 +55,11 @@ func (r *rebalancer) nextPass(ctx context.Context, epoch uint64) (State, error) 
 
 // finish takes drained volumes out of the cluster and ends the work.
 func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
-	err := r.e.removeDrained(ctx, epoch)
+	r.damage.all(r.e.now())
+	var err error
+	if !r.stuck {
+		err = r.e.removeDrained(ctx, epoch)
+	}
 	switch {
 	case errors.Is(err, errHeld):
 		return State{Wait: repeatPause}, nil
@@ -75,7 +79,11 @@ func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
 		return setRebalance(tx, &st)
 	})
 	if err == nil && ended.Epoch == epoch {
-		r.e.log.InfoContext(ctx, "everything is where the topology places it", "moved", ended.Moved, "bytes", ended.MovedBytes,
+		message := "everything is where the topology places it"
+		if r.stuck || ended.Short > 0 {
+			message = "everything is where the topology places it, but for what there are too few volumes for, or what is damaged"
+		}
+		r.e.log.InfoContext(ctx, message, "short", ended.Short, "moved", ended.Moved, "bytes", ended.MovedBytes,
 			"failed", ended.Failed, "passes", ended.Pass, "took", ended.Finished.Sub(ended.Started))
 	}
 	return State{More: true}, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -18,41 +19,24 @@ import (
 // move is the change of one extent's pieces.
 type move struct {
 	location
-	extent meta.Extent  // as it was recorded when it was found
-	next   []meta.Piece // its pieces afterwards
-	add    []meta.Piece // those of them that are to be made
-	drop   []meta.Piece // those that are given up
-	err    error        // why they could not be made
+	extent  meta.Extent  // as it was recorded when it was found
+	next    []meta.Piece // its pieces afterwards
+	add     []meta.Piece // those of them that are to be made
+	drop    []meta.Piece // those that are given up
+	confirm []meta.Piece // those that stay and must be seen to be readable before others are given up
+	sources []meta.Piece // its pieces as they are, but for those that are not there
 
-	blamed []meta.VolumeID // volumes that have failed as such
-}
+	damage string // why it can not be restored; nothing is changed then
+	short  bool   // there are fewer volumes than it should have pieces
+	waits  bool   // for a volume that is down
+	stuck  bool   // a piece has to stay on a volume that is to leave
+	queued bool   // an entry of the repair queue asks for it
 
-// plan compares where an extent lies with where the layout wants it; nil where
-// that is the same.
-func (e *Engine) plan(l *layout, at location, x meta.Extent) (*move, error) {
-	want, err := l.place(at.hash(), e.redundancyOf(l, at.holder, at.class, x).pieces())
-	if err != nil {
-		return nil, err
-	}
-	m := &move{location: at, extent: x}
-	for _, number := range want {
-		i := slices.IndexFunc(x.Pieces, func(p meta.Piece) bool { return p.Volume == number })
-		if i >= 0 {
-			m.next = append(m.next, x.Pieces[i])
-			continue
-		}
-		p := meta.Piece{Volume: number, Blob: meta.BlobID(newBlobID())}
-		m.next, m.add = append(m.next, p), append(m.add, p)
-	}
-	for _, p := range x.Pieces {
-		if !slices.Contains(m.next, p) {
-			m.drop = append(m.drop, p)
-		}
-	}
-	if len(m.add) == 0 && len(m.drop) == 0 {
-		return nil, nil
-	}
-	return m, nil
+	err     error           // why it could not be done
+	bad     []meta.Piece    // found not to be there, or not to be readable
+	blamed  []meta.VolumeID // volumes that have failed as such
+	fine    []meta.VolumeID // volumes that have answered
+	outcome outcome         // what became of it when it was recorded
 }
 
 // moved is what one step has made and not yet recorded.
@@ -61,6 +45,9 @@ type moved struct {
 	intent []byte // the key of the garbage entry that names all new pieces
 	done   func() // releases the new pieces
 }
+
+// errNoSource ends the list of what was wrong with each of an extent's pieces.
+var errNoSource = errors.New("no piece of it can be read")
 
 // intentDelay is how long a batch may take at most. What a crash has left is
 // found at the next start, long before.
@@ -75,22 +62,24 @@ func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved
 	for _, m := range moves {
 		added = append(added, m.add...)
 	}
-	if len(added) == 0 {
-		return b, nil
-	}
-	b.done = r.e.pins.hold(added)
-	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
-		now := r.e.now()
-		var err error
-		b.intent, err = queueKey(tx, now.Add(intentDelay), metadb.Garbage{Kind: metadb.GarbageIntent, Queued: now, Pieces: added})
-		return err
-	})
-	if err != nil {
-		return b, fmt.Errorf("queue the new pieces: %w", err)
+	if len(added) > 0 {
+		b.done = r.e.pins.hold(added)
+		_, err := r.e.update(ctx, func(tx metadb.Tx) error {
+			now := r.e.now()
+			var err error
+			b.intent, err = queueKey(tx, now.Add(intentDelay), metadb.Garbage{Kind: metadb.GarbageIntent, Queued: now, Pieces: added})
+			return err
+		})
+		if err != nil {
+			return b, fmt.Errorf("queue the new pieces: %w", err)
+		}
 	}
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, m := range moves {
+		if m.damage != "" {
+			continue
+		}
 		group.Go(func() error {
 			m.err = r.makePieces(ctx, m)
 			return nil // the others go on
@@ -103,21 +92,60 @@ func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved
 	return b, nil
 }
 
-// makePieces makes each new piece of a move from the first old one that can be
-// read whole.
+// makePieces makes the new pieces of a move, and then sees to it that what is
+// given up can be spared.
 func (r *rebalancer) makePieces(ctx context.Context, m *move) error {
+	err := r.yield(ctx)
+	if err == nil {
+		if m.extent.Code == (meta.Code{}) {
+			err = r.makeCopies(ctx, m)
+		} else {
+			err = r.makeShards(ctx, m)
+		}
+	}
+	for _, p := range m.confirm {
+		if err == nil {
+			err = r.confirm(ctx, m, p)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	m.findDamage()
+	return fmt.Errorf("%s/%s: %w", m.bucket, m.key, err)
+}
+
+// findDamage finds that what is left of the extent, after what has turned out to
+// be bad, is too little.
+func (m *move) findDamage() {
+	left := 0
+	for _, p := range m.sources {
+		if !p.Missing() && !slices.Contains(m.bad, p) {
+			left++
+		}
+	}
+	if left < needed(m.extent) {
+		m.damage = fmt.Sprintf("%d of its %d pieces can be read, %d are needed", left, len(m.extent.Pieces), needed(m.extent))
+	}
+}
+
+// makeCopies makes each new copy from the first old one that can be read whole.
+func (r *rebalancer) makeCopies(ctx context.Context, m *move) error {
 	for _, to := range m.add {
 		var errs []error
-		for _, from := range m.extent.Pieces {
+		made := false
+		for _, from := range m.sources {
+			if from.Missing() || slices.Contains(m.bad, from) {
+				continue
+			}
 			err := r.copyPiece(ctx, m, from, to)
-			if err == nil {
-				errs = nil
+			if made = err == nil; made {
 				break
 			}
 			errs = append(errs, err)
 		}
-		if len(errs) > 0 {
-			return fmt.Errorf("%s/%s: %w", m.bucket, m.key, errors.Join(errs...))
+		if !made {
+			return errors.Join(append(errs, errNoSource)...)
 		}
 	}
 	return nil
@@ -127,9 +155,6 @@ func (r *rebalancer) makePieces(ctx context.Context, m *move) error {
 // descriptor. What is read is verified block by block, and the new volume
 // answers when it is durable.
 func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece) error {
-	if err := r.yield(ctx); err != nil {
-		return err
-	}
 	dst, err := r.e.volume(ctx, to.Volume)
 	if err != nil {
 		return m.blame(to, err)
@@ -137,20 +162,63 @@ func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece
 	size := pieceSize(m.extent)
 	body, desc, err := r.openPiece(ctx, from, size)
 	if err != nil {
-		return m.blame(from, err)
+		return m.blameSource(from, err)
 	}
 	paced := &pacedReader{ctx: ctx, r: body, limiter: r.limiter}
 	err = dst.Put(ctx, volume.BlobID(to.Blob), size, paced, func() ([]byte, error) { return desc, nil })
 	closing := body.Close()
 	switch {
 	case paced.failed != nil:
-		return m.blame(from, paced.failed)
+		return m.blameSource(from, paced.failed)
 	case err != nil:
 		return m.blame(to, err)
 	case closing != nil:
-		return m.blame(from, closing)
+		return m.blameSource(from, closing)
 	}
+	m.fine = append(m.fine, from.Volume, to.Volume)
 	return nil
+}
+
+// confirm reads a piece where it lies, whole, before others are given up for it.
+func (r *rebalancer) confirm(ctx context.Context, m *move, p meta.Piece) error {
+	size := pieceSize(m.extent)
+	if err := r.pause(ctx, size); err != nil {
+		return err
+	}
+	if err := r.e.verifyPiece(ctx, p, size); err != nil {
+		return m.blameSource(p, err)
+	}
+	m.fine = append(m.fine, p.Volume)
+	return nil
+}
+
+// verifyPiece reads a piece where it lies, whole; ErrCorrupt where it is not of
+// the size that is recorded.
+func (e *Engine) verifyPiece(ctx context.Context, p meta.Piece, size int64) error {
+	blobs, err := e.volume(ctx, p.Volume)
+	if err != nil {
+		return err
+	}
+	info, err := blobs.Stat(ctx, volume.BlobID(p.Blob))
+	if err != nil {
+		return err
+	}
+	if info.Size != size {
+		return fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
+	}
+	return blobs.Verify(ctx, volume.BlobID(p.Blob))
+}
+
+// pause waits as long as n bytes may take.
+func (r *rebalancer) pause(ctx context.Context, n int64) error {
+	for n > 0 && r.limiter.Limit() != rate.Inf {
+		some := min(n, rateBurst)
+		if err := r.limiter.WaitN(ctx, int(some)); err != nil {
+			return err
+		}
+		n -= some
+	}
+	return ctx.Err()
 }
 
 // openPiece opens a piece that must be of a size.

@@ -11,10 +11,20 @@ import (
 	"tdkvs/master/metadb"
 )
 
-// record writes down where the pieces are now, together with the cursor and the
-// counters, in one transaction. An extent that was changed or given up meanwhile
-// stays as it is, and the copies that were made of it are given up.
-func (r *rebalancer) record(ctx context.Context, st *metadb.Rebalance, found finding, b moved) error {
+// outcome is what became of a move when it was recorded.
+type outcome uint8
+
+const (
+	superseded outcome = iota // the extent was changed or given up meanwhile
+	failed                    // its pieces could not be made: to be tried again
+	damaged                   // it can not be restored
+	done
+)
+
+// record writes down where the pieces are now, and with it what also does, in one
+// transaction. An extent that was changed or given up meanwhile stays as it is,
+// and the pieces that were made of it are given up.
+func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) error) error {
 	var rec *recorder
 	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
 		rec = &recorder{e: r.e, tx: tx, now: r.e.now()}
@@ -32,13 +42,17 @@ func (r *rebalancer) record(ctx context.Context, st *metadb.Rebalance, found fin
 				return err
 			}
 		}
-		return rec.saveState(st.Epoch, found)
+		return also(rec)
 	})
 	if err != nil {
 		return err
 	}
-	r.troubled = r.troubled || rec.failed > 0
 	r.e.garbage.wake()
+	for _, m := range b.moves {
+		if m.outcome == damaged {
+			r.e.log.ErrorContext(ctx, "what is left of an object is too little to restore it", "bucket", m.bucket, "key", m.key, "part", m.part, "cause", m.damage, "error", m.err)
+		}
+	}
 	return nil
 }
 
@@ -47,15 +61,20 @@ type recorder struct {
 	e   *Engine
 	tx  metadb.Tx
 	now time.Time
+	ops int // writes for what was found on the way
 
-	old    []meta.Piece // no longer recorded
-	unused []meta.Piece // made and not recorded
-	moved  uint64
-	bytes  uint64
-	failed uint64
-	cause  error // of the last that failed
-	missed bool  // something was changed meanwhile: look again
+	old      []meta.Piece // no longer recorded
+	unused   []meta.Piece // made and not recorded
+	moved    uint64
+	repaired uint64
+	bytes    uint64
+	failed   uint64
+	cause    error // of the last that failed
+	missed   bool  // look again in another pass
 }
+
+// foundOps bounds the writes of one batch for what was found on the way.
+const foundOps = 2 * moveBatch / 3
 
 // takeBack removes the garbage entry that names the new pieces. Were it gone, the
 // collector would be about to delete them, and none could be recorded.
@@ -95,20 +114,25 @@ func (rec *recorder) applyRow(moves []*move) error {
 		x := row.extent(m.location)
 		switch {
 		case x == nil || x.Size != m.extent.Size || !slices.Equal(x.Pieces, m.extent.Pieces):
-			rec.missed = true // and if the copy failed: what it was made of was given up
-			rec.unused = append(rec.unused, m.add...)
-		case m.err != nil:
-			rec.failed++
-			rec.cause = m.err
+			m.outcome = superseded // and if the copy failed: what it was made of was given up
 			rec.missed = true
-			rec.unused = append(rec.unused, m.add...)
+		case m.damage != "":
+			m.outcome = damaged
+			err = rec.noteDamage(m)
+		case m.err != nil:
+			m.outcome = failed
+			err = rec.noteFailure(m)
 		default:
+			m.outcome = done
 			x.Pieces = m.next
 			changed = true
-			rec.old = append(rec.old, m.drop...)
-			rec.moved += uint64(len(m.add))
-			rec.bytes += uint64(x.Size) * uint64(len(m.add))
-			rec.missed = true // what changes now may have to change again
+			err = rec.noteDone(m)
+		}
+		if err != nil {
+			return err
+		}
+		if m.outcome != done {
+			rec.unused = append(rec.unused, m.add...)
 		}
 	}
 	if !changed {
@@ -117,23 +141,72 @@ func (rec *recorder) applyRow(moves []*move) error {
 	return row.save()
 }
 
-func (rec *recorder) saveState(epoch uint64, found finding) error {
+// noteDone counts what was done. What changes now may have to change again.
+func (rec *recorder) noteDone(m *move) error {
+	rec.missed = true
+	for _, p := range m.drop {
+		if v, ok := rec.e.layouts.now().volume(p.Volume); ok && v.State.Member() {
+			rec.old = append(rec.old, p)
+		}
+	}
+	n := uint64(len(m.add))
+	rec.moved += n
+	rec.repaired += uint64(m.restored())
+	rec.bytes += uint64(pieceSize(m.extent)) * n
+	if err := rec.suspect(m); err != nil {
+		return err
+	}
+	return rec.clearDamage(m.location)
+}
+
+func (rec *recorder) noteFailure(m *move) error {
+	rec.missed = true
+	rec.failed++
+	rec.cause = m.err
+	return rec.suspect(m)
+}
+
+// suspect asks for the repair of what was found to be bad on the way.
+func (rec *recorder) suspect(m *move) error {
+	bad := slices.DeleteFunc(slices.Clone(m.bad), func(p meta.Piece) bool { return m.outcome == done && !slices.Contains(m.next, p) })
+	if len(bad) == 0 || m.queued {
+		return nil // the entry that is in the queue goes on
+	}
+	if rec.ops++; rec.ops > foundOps {
+		rec.missed = true
+		return nil
+	}
+	return queueRepair(rec.tx, rec.now, m.repair(bad, rec.now))
+}
+
+// saveState adds what was done to the state of the rebalance.
+func (rec *recorder) saveState(also func(*metadb.Rebalance)) error {
 	st, err := record(rec.tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
 	if err != nil {
 		return err
 	}
 	st.Moved += rec.moved
 	st.MovedBytes += rec.bytes
+	st.Repaired += rec.repaired
 	st.Failed += rec.failed
-	if rec.cause != nil {
-		st.LastError = rec.cause.Error()
-	}
-	if st.Epoch == epoch && st.Active { // else it has begun anew
+	also(&st)
+	return setRebalance(rec.tx, &st)
+}
+
+// savePass advances the pass, unless it has begun anew.
+func (rec *recorder) savePass(epoch uint64, found finding) error {
+	return rec.saveState(func(st *metadb.Rebalance) {
+		if rec.cause != nil {
+			st.LastError = rec.cause.Error()
+		}
+		if st.Epoch != epoch || !st.Active {
+			return
+		}
 		st.Scanned += found.scanned
+		st.Short += found.short
 		st.Cursor = found.next.marshal()
 		st.Again = st.Again || found.again || rec.missed
-	}
-	return setRebalance(rec.tx, &st)
+	})
 }
 
 // dropIntents gives up what an earlier process has made and not recorded. It

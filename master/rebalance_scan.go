@@ -64,8 +64,15 @@ type location struct {
 	upload      string // of a part
 	part        int    // number, but for objectRow
 	index       int    // among the extents of the object or part
+	seq         uint64 // of the version; not for partRow
+	version     string // its id as it is recorded
 	class       string // storage class of the object
 	holder      meta.Bucket
+}
+
+// of notes the version that an extent is part of.
+func (l *location) of(o *metadb.ObjectRow) {
+	l.seq, l.version, l.class = o.Seq, o.VersionID, o.Headers.StorageClass
 }
 
 // hash is the placement hash of what lies there.
@@ -83,6 +90,8 @@ type finding struct {
 	end     bool // of the pass
 	again   bool // something was left out that another pass must look at
 	avoided bool // because a volume fails
+	stuck   bool // something has to stay on a volume that is to leave
+	short   uint64
 	scanned uint64
 }
 
@@ -115,11 +124,11 @@ func (s *scanner) bucket(tx metadb.Tx, name string) (meta.Bucket, error) {
 // planner is a scan that plans what is to be moved.
 type planner struct {
 	scanner
-	layout *layout
-	avoid  func(*move) bool
-	bytes  int64  // of the bodies to be moved
-	rows   int    // bytes of the rows to be written
-	last   []byte // the last of these rows
+	tx      metadb.Tx
+	outlook outlook
+	bytes   int64  // of the bodies to be moved
+	rows    int    // bytes of the rows to be written
+	last    []byte // the last of these rows
 }
 
 // scan looks at the rows from the cursor on, until there is enough to do for one
@@ -127,7 +136,7 @@ type planner struct {
 func (r *rebalancer) scan(ctx context.Context, l *layout, st *metadb.Rebalance) (finding, error) {
 	var p *planner
 	err := r.e.view(ctx, func(tx metadb.Tx) error {
-		p = &planner{layout: l, avoid: r.avoid(), scanner: scanner{ctx: ctx, e: r.e}}
+		p = &planner{tx: tx, outlook: r.outlook(l), scanner: scanner{ctx: ctx, e: r.e}}
 		p.visit, p.full, p.skip = p.consider, p.enough, p.completing
 		p.next = parsePosition(st.Cursor)
 		return p.run(tx)
@@ -252,10 +261,8 @@ func (s *scanner) look(tx metadb.Tx, key, value []byte) (done bool, err error) {
 	if o.Manifest != "" {
 		return s.lookAtManifest(tx, o, holder)
 	}
-	at := location{
-		kind: objectRow, row: key, bucket: bucket, key: name, version: o.VersionID,
-		class: o.Headers.StorageClass, holder: holder,
-	}
+	at := location{kind: objectRow, row: key, bucket: bucket, key: name, holder: holder}
+	at.of(o)
 	s.visit(at, o.Extents, len(value))
 	return true, nil
 }
@@ -281,9 +288,9 @@ func (s *scanner) lookAtManifest(tx metadb.Tx, o *metadb.ObjectRow, holder meta.
 				return false, nil
 			}
 			at := location{
-				kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, version: o.VersionID, upload: o.UploadID, part: p.Number,
-				class: o.Headers.StorageClass, holder: holder,
+				kind: manifestRow, row: row, bucket: o.Bucket, key: o.Key, upload: o.UploadID, part: p.Number, holder: holder,
 			}
+			at.of(o)
 			s.seePart(at, p.Extents, meta.MaxRecordPayload)
 		}
 	}
@@ -338,20 +345,36 @@ func (s *scanner) lookAtUpload(tx metadb.Tx, key []byte) (done bool, err error) 
 func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 	for i := range extents {
 		at.index = i
-		m, err := p.e.plan(p.layout, at, extents[i])
-		switch {
-		case err != nil:
+		m, err := p.e.plan(p.outlook, at, extents[i])
+		if err != nil {
 			p.again, p.avoided = true, true // there are too few volumes: nothing to be done now
-		case m == nil:
-		case p.avoid(m):
+			continue
+		}
+		p.stuck = p.stuck || m.stuck
+		if m.short {
+			p.short++
+		}
+		if m.waits {
+			p.again, p.avoided = true, true
+		}
+		switch {
+		case m.idle(), m.damage != "" && p.listed(at):
+		case !m.reachable(p.outlook.down):
 			p.again, p.avoided = true, true
 		default:
 			p.moves = append(p.moves, m)
-			p.bytes += extents[i].Size * int64(len(m.add))
+			p.bytes += pieceSize(extents[i]) * int64(len(m.add))
 			if !bytes.Equal(p.last, at.row) { // a row is written once for all its extents
 				p.rows += rowSize
 				p.last = at.row
 			}
 		}
 	}
+}
+
+// listed reports whether an extent is known to be damaged. Where that can not be
+// read, it is looked at again when it is recorded.
+func (p *planner) listed(at location) bool {
+	_, err := p.tx.Get(at.damageKey())
+	return err == nil
 }

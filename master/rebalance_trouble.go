@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"tdkvs/master/meta"
 	"tdkvs/volume"
@@ -17,6 +16,21 @@ func (m *move) blame(at meta.Piece, err error) error {
 		m.blamed = append(m.blamed, at.Volume)
 	}
 	return fmt.Errorf("volume %d: blob %s: %w", at.Volume, volume.BlobID(at.Blob), err)
+}
+
+// blameSource is blame for a piece that there should be; one that is not there, or
+// not what it should be, is noted.
+func (m *move) blameSource(at meta.Piece, err error) error {
+	if isBad(err) {
+		m.bad = append(m.bad, at)
+	}
+	return m.blame(at, err)
+}
+
+// isBad reports that a piece is not there, or is not what it should be. It says
+// nothing of a volume that does not answer.
+func isBad(err error) bool {
+	return errors.Is(err, volume.ErrNotFound) || errors.Is(err, volume.ErrCorrupt)
 }
 
 // ofTheBlob reports that an error says nothing of other blobs on the volume.
@@ -37,10 +51,8 @@ func (r *rebalancer) judge(moves []*move) {
 		for _, number := range m.blamed {
 			failed[number] = m.err
 		}
-		if m.err == nil {
-			for _, p := range slices.Concat(m.add, m.extent.Pieces) {
-				fine[p.Volume] = true
-			}
+		for _, number := range m.fine {
+			fine[number] = true
 		}
 	}
 	for number := range fine {
@@ -55,15 +67,9 @@ func (r *rebalancer) judge(moves []*move) {
 	}
 }
 
-// avoid returns what reports whether a move needs a volume that is left alone.
-func (r *rebalancer) avoid() func(*move) bool {
+// outlook is what is planned by at the moment: volumes that have failed are left
+// alone for a while.
+func (r *rebalancer) outlook(l *layout) outlook {
 	now := r.e.now()
-	alone := func(p meta.Piece) bool { return r.down[p.Volume].until.After(now) }
-	return func(m *move) bool {
-		if len(m.add) == 0 {
-			return false
-		}
-		return slices.ContainsFunc(m.add, alone) ||
-			!slices.ContainsFunc(m.extent.Pieces, func(p meta.Piece) bool { return !alone(p) })
-	}
+	return outlook{layout: l, down: func(number meta.VolumeID) bool { return r.down[number].until.After(now) }}
 }

@@ -25,6 +25,8 @@ import (
 //	  uint32 concurrency = 13; // pieces moved at the same time; 0: the default
 //	  uint64 rate        = 14; // bytes per second; 0: no limit
 //	  bytes  last_error  = 15; // of the last pass with failures; empty once one had none
+//	  uint64 short       = 16; // extents seen in this pass for whose pieces there are too few volumes
+//	  uint64 repaired    = 17; // pieces made in place of ones that were not there, ever
 //	}
 type Rebalance struct {
 	Epoch       uint64
@@ -42,6 +44,8 @@ type Rebalance struct {
 	Concurrency int
 	Rate        int64
 	LastError   string
+	Short       uint64
+	Repaired    uint64
 }
 
 // MarshalRebalance encodes the state of the rebalance.
@@ -62,6 +66,8 @@ func MarshalRebalance(r *Rebalance) ([]byte, error) {
 	e.int(13, int64(r.Concurrency))
 	e.int(14, r.Rate)
 	e.str(15, r.LastError)
+	e.uint(16, r.Short)
+	e.uint(17, r.Repaired)
 	return e.record("rebalance")
 }
 
@@ -101,6 +107,10 @@ func UnmarshalRebalance(b []byte) (Rebalance, error) {
 			r.Rate = d.int()
 		case 15:
 			r.LastError = d.str()
+		case 16:
+			r.Short = d.uint()
+		case 17:
+			r.Repaired = d.uint()
 		}
 	}
 	return r, d.err
