@@ -53,9 +53,8 @@ type rebalancer struct {
 	troubles int       // passes in a row like that
 	resume   time.Time // no step of a pass before
 
-	queue    repairQueue
-	damage   damageCheck
-	returned returnedVolumes
+	queue  repairQueue
+	damage damageCheck
 }
 
 func newRebalancer(e *Engine, pace int64) *rebalancer {
@@ -117,8 +116,7 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 	r.step.Lock()
 	defer r.step.Unlock()
 	if r.returned.Swap(false) {
-		r.resume, r.troubles = time.Time{}, 0
-		clear(r.down)
+		r.welcome()
 	}
 	if !r.cleaned {
 		if err := r.dropIntents(ctx); err != nil {
@@ -133,7 +131,6 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 	r.limit(&st)
 	l := r.e.layouts.now()
 	r.begin(st.Epoch)
-	r.welcome()
 	repaired, err := r.repairs(ctx, l, &st)
 	if err != nil {
 		return State{}, err
@@ -223,7 +220,7 @@ func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance,
 	}
 	if err == nil {
 		err = r.record(ctx, made, func(rec *recorder) error {
-			r.troubled = r.troubled || rec.failed > 0
+			r.troubled = r.troubled || rec.troubled
 			return rec.savePass(st.Epoch, found)
 		})
 	}

@@ -13,7 +13,8 @@ import (
 type outlook struct {
 	layout *layout
 	bad    func(meta.Piece) bool    // is known not to be there, or not to be readable; nil: none
-	down   func(meta.VolumeID) bool // nothing can be written to it for now; nil: none
+	down   func(meta.VolumeID) bool // nothing can be written to it for now
+	silent func(meta.VolumeID) bool // nothing can be read from it for now
 }
 
 // there reports whether a piece may be taken to be where it is recorded.
@@ -28,8 +29,6 @@ func (o outlook) lost(p meta.Piece) bool {
 	_, member := o.layout.volumes[p.Volume]
 	return !member && !p.Missing()
 }
-
-func (o outlook) unwritable(number meta.VolumeID) bool { return o.down != nil && o.down(number) }
 
 // needed is how many of an extent's pieces are needed to read it.
 func needed(x meta.Extent) int { return max(1, x.Code.Data) }
@@ -75,7 +74,7 @@ func (m *move) planCopies(o outlook, want []meta.VolumeID, copies int) {
 		switch {
 		case i >= 0:
 			m.next = append(m.next, m.sources[i])
-		case o.unwritable(number):
+		case o.down(number):
 			m.waits = true
 		default:
 			m.make(number)
@@ -126,7 +125,7 @@ func (m *move) planShards(o outlook, want []meta.VolumeID) {
 		}
 		switch {
 		case holds(kept, number):
-		case o.unwritable(number):
+		case o.down(number):
 			m.waits = true
 		default:
 			p := meta.Piece{Volume: number, Blob: meta.BlobID(newBlobID())}
@@ -177,17 +176,14 @@ func (m *move) idle() bool { return len(m.add) == 0 && len(m.drop) == 0 && m.dam
 
 // reachable reports whether enough of what a move reads is on volumes that
 // answer.
-func (m *move) reachable(down func(meta.VolumeID) bool) bool {
-	if down == nil {
-		return true
-	}
+func (m *move) reachable(o outlook) bool {
 	up := 0
 	for _, p := range m.sources {
-		if !p.Missing() && !down(p.Volume) {
+		if !p.Missing() && !o.silent(p.Volume) {
 			up++
 		}
 	}
-	if slices.ContainsFunc(m.confirm, func(p meta.Piece) bool { return down(p.Volume) }) {
+	if slices.ContainsFunc(m.confirm, func(p meta.Piece) bool { return o.silent(p.Volume) }) {
 		return false
 	}
 	if len(m.add) == 0 || up >= needed(m.extent) {
@@ -197,7 +193,7 @@ func (m *move) reachable(down func(meta.VolumeID) bool) bool {
 		return false
 	}
 	for i, p := range m.next { // shards that are only moved need no others
-		if slices.Contains(m.add, p) && (m.sources[i].Missing() || down(m.sources[i].Volume)) {
+		if slices.Contains(m.add, p) && (m.sources[i].Missing() || o.silent(m.sources[i].Volume)) {
 			return false
 		}
 	}

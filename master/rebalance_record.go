@@ -71,6 +71,7 @@ type recorder struct {
 	failed   uint64
 	cause    error // of the last that failed
 	missed   bool  // look again in another pass
+	troubled bool  // a volume has failed: not at once
 }
 
 // foundOps bounds the writes of one batch for what was found on the way.
@@ -163,6 +164,7 @@ func (rec *recorder) noteFailure(m *move) error {
 	rec.missed = true
 	rec.failed++
 	rec.cause = m.err
+	rec.troubled = rec.troubled || len(m.bad) == 0 || len(m.blamed) > 0
 	return rec.suspect(m)
 }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"tdkvs/master/erasure"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -69,7 +71,8 @@ func (r *rebalancer) restoreShards(ctx context.Context, m *move, wanted []int) e
 		})
 	}
 	broken := -1 // of wanted, which could not be stored
-	err = coder.Restore(m.extent.Size, wanted, r.shardOpener(ctx, m), func(units [][]byte) error {
+	notes := &sourceNotes{}
+	err = coder.Restore(ctx, m.extent.Size, wanted, r.shardOpener(m, notes), func(units [][]byte) error {
 		for j, unit := range units {
 			if _, err := out[j].Write(unit); err != nil {
 				broken = j
@@ -82,6 +85,7 @@ func (r *rebalancer) restoreShards(ctx context.Context, m *move, wanted []int) e
 		_ = w.CloseWithError(err) // never fails; io.EOF where all went well
 	}
 	_ = puts.Wait() // no error is returned above
+	notes.move(m)
 	switch {
 	case broken >= 0:
 		return m.blame(m.next[wanted[broken]], failed[broken])
@@ -137,39 +141,68 @@ func (r *rebalancer) describe(ctx context.Context, m *move) (metadb.Descriptor, 
 }
 
 // shardOpener opens the shards of an extent that may be there, and notes what is
-// wrong with those that are not. It is used by one goroutine.
-func (r *rebalancer) shardOpener(ctx context.Context, m *move) func(shard int, offset, length int64) (io.ReadCloser, error) {
-	return func(shard int, offset, length int64) (io.ReadCloser, error) {
-		p := m.sources[shard]
-		if p.Missing() || slices.Contains(m.bad, p) {
+// wrong with those that are not.
+func (r *rebalancer) shardOpener(m *move, notes *sourceNotes) erasure.Open {
+	sources, bad := m.sources, slices.Clone(m.bad)
+	return func(ctx context.Context, shard int, offset, length int64) (io.ReadCloser, error) {
+		p := sources[shard]
+		if p.Missing() || slices.Contains(bad, p) {
 			return nil, fmt.Errorf("shard %d: %w", shard, volume.ErrNotFound)
 		}
 		blobs, err := r.e.volume(ctx, p.Volume)
 		if err != nil {
-			return nil, m.blameSource(p, err)
+			return nil, notes.add(p, err)
 		}
 		body, err := blobs.Get(ctx, volume.BlobID(p.Blob), offset, length)
 		if errors.Is(err, volume.ErrInvalid) {
 			err = fmt.Errorf("%w: it is shorter than recorded: %w", volume.ErrCorrupt, err)
 		}
 		if err != nil {
-			return nil, m.blameSource(p, err)
+			return nil, notes.add(p, err)
 		}
-		return &sourceReader{ReadCloser: body, m: m, piece: p}, nil
+		return &sourceReader{ReadCloser: body, notes: notes, piece: p}, nil
+	}
+}
+
+// sourceNotes are what was wrong with the shards that were read, which is done by
+// several goroutines.
+type sourceNotes struct {
+	mu     sync.Mutex // guards failed
+	failed []sourceFailure
+}
+
+type sourceFailure struct {
+	piece meta.Piece
+	err   error
+}
+
+func (n *sourceNotes) add(p meta.Piece, err error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failed = append(n.failed, sourceFailure{p, err})
+	return fmt.Errorf("volume %d: blob %s: %w", p.Volume, volume.BlobID(p.Blob), err)
+}
+
+// move moves what was noted into a move.
+func (n *sourceNotes) move(m *move) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range n.failed {
+		_ = m.blameSource(f.piece, f.err) // it is part of what the computation says
 	}
 }
 
 // sourceReader notes what is wrong with a piece.
 type sourceReader struct {
 	io.ReadCloser
-	m     *move
+	notes *sourceNotes
 	piece meta.Piece
 }
 
 func (s *sourceReader) Read(b []byte) (int, error) {
 	n, err := s.ReadCloser.Read(b)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.m.blameSource(s.piece, err)
+		err = s.notes.add(s.piece, err)
 	}
 	return n, err
 }

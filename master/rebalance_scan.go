@@ -65,7 +65,6 @@ type location struct {
 	part        int    // number, but for objectRow
 	index       int    // among the extents of the object or part
 	seq         uint64 // of the version; not for partRow
-	version     string // its id as it is recorded
 	class       string // storage class of the object
 	holder      meta.Bucket
 }
@@ -359,7 +358,7 @@ func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 		}
 		switch {
 		case m.idle(), m.damage != "" && p.listed(at):
-		case !m.reachable(p.outlook.down):
+		case !m.reachable(p.outlook):
 			p.again, p.avoided = true, true
 		default:
 			p.moves = append(p.moves, m)

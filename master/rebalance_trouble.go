@@ -67,9 +67,14 @@ func (r *rebalancer) judge(moves []*move) {
 	}
 }
 
-// outlook is what is planned by at the moment: volumes that have failed are left
-// alone for a while.
+// outlook is what is planned by at the moment: volumes that are down, or that
+// have failed, are left alone for a while.
 func (r *rebalancer) outlook(l *layout) outlook {
 	now := r.e.now()
-	return outlook{layout: l, down: func(number meta.VolumeID) bool { return r.down[number].until.After(now) }}
+	alone := func(number meta.VolumeID) bool { return r.down[number].until.After(now) }
+	return outlook{
+		layout: l,
+		down:   func(number meta.VolumeID) bool { return alone(number) || !r.e.usable(number) },
+		silent: func(number meta.VolumeID) bool { return alone(number) || !r.e.readable(number) },
+	}
 }

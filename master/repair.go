@@ -29,33 +29,10 @@ type repairQueue struct {
 	left    map[string]bool // rows that can not be read and were logged as such
 }
 
-// returnedVolumes are those that were down and are back.
-type returnedVolumes struct {
-	mu      sync.Mutex
-	numbers []meta.VolumeID
-}
-
-// volumeBack tells the repairs that wait for a volume that it is there again.
-func (r *rebalancer) volumeBack(number meta.VolumeID) {
-	r.returned.mu.Lock()
-	r.returned.numbers = append(r.returned.numbers, number)
-	r.returned.mu.Unlock()
-	r.wake()
-}
-
-// welcome takes what waits for volumes that have come back at once.
+// welcome takes what waits for a volume that is back at once.
 func (r *rebalancer) welcome() {
-	r.returned.mu.Lock()
-	numbers := r.returned.numbers
-	r.returned.numbers = nil
-	r.returned.mu.Unlock()
-	if len(numbers) == 0 {
-		return
-	}
-	for _, number := range numbers {
-		delete(r.down, number)
-	}
-	r.resume = time.Time{}
+	r.resume, r.troubles = time.Time{}, 0
+	clear(r.down)
 	r.queue.cursor, r.queue.horizon = nil, r.e.now().Add(maxRepairDelay)
 	r.damage.all(r.e.now())
 }
@@ -221,7 +198,7 @@ func (r *rebalancer) verifySuspects(ctx context.Context, l *layout, jobs []*repa
 }
 
 func (r *rebalancer) verifySuspect(ctx context.Context, o outlook, p meta.Piece, size int64) error {
-	if o.down(p.Volume) {
+	if o.silent(p.Volume) {
 		return volume.ErrUnavailable
 	}
 	if err := r.pause(ctx, size); err != nil {
@@ -236,10 +213,10 @@ func (r *rebalancer) planRepair(l *layout, job *repairJob, bad map[meta.Piece]bo
 	o.bad = func(p meta.Piece) bool { return bad[p] }
 	for _, x := range job.targets {
 		m, err := r.e.plan(o, x.location, x.extent)
-		if err != nil || m.waits || !m.reachable(o.down) {
+		if err != nil || m.waits || !m.reachable(o) {
 			job.later = true
 		}
-		if err != nil || m.idle() || !m.reachable(o.down) {
+		if err != nil || m.idle() || !m.reachable(o) {
 			continue
 		}
 		m.queued = true
@@ -300,7 +277,7 @@ func (job *repairJob) result(now time.Time) (again *metadb.Repair, due time.Time
 	switch {
 	case retry:
 		next.Suspects = append(next.Suspects, job.Suspects...)
-		next.Suspects = distinct(next.Suspects, maxSuspects)
+		next.Suspects = distinct(next.Suspects, maxEntrySuspects)
 		next.Attempts++
 		return &next, now.Add(repairDelay(job.Attempts))
 	case look:
@@ -309,8 +286,8 @@ func (job *repairJob) result(now time.Time) (again *metadb.Repair, due time.Time
 	return nil, now
 }
 
-// maxSuspects bounds the pieces that one entry names.
-const maxSuspects = 64
+// maxEntrySuspects bounds the pieces that one entry names.
+const maxEntrySuspects = 64
 
 func distinct(pieces []meta.Piece, most int) []meta.Piece {
 	var kept []meta.Piece
@@ -394,7 +371,7 @@ func resolveVersion(tx metadb.Tx, o *metadb.ObjectRow, row []byte, part int, hol
 	at := location{kind: objectRow, row: row, bucket: o.Bucket, key: o.Key, holder: holder}
 	at.of(o)
 	if part == 0 {
-		return targets(at, o.Extents, 2<<10), nil // none where it was assembled from parts
+		return targetsAt(at, o.Extents, 2<<10), nil // none where it was assembled from parts
 	}
 	if o.Manifest == "" {
 		return resolved{}, nil
@@ -414,13 +391,13 @@ func resolveVersion(tx metadb.Tx, o *metadb.ObjectRow, row []byte, part int, hol
 	at.kind, at.row, at.upload, at.part = manifestRow, metadb.ManifestKey(o.UploadID, o.Manifest, chunk), o.UploadID, part
 	for _, p := range parts {
 		if p.Number == part {
-			return targets(at, p.Extents, meta.MaxRecordPayload), nil
+			return targetsAt(at, p.Extents, meta.MaxRecordPayload), nil
 		}
 	}
 	return resolved{}, nil
 }
 
-func targets(at location, extents []meta.Extent, rowSize int) resolved {
+func targetsAt(at location, extents []meta.Extent, rowSize int) resolved {
 	found := resolved{rowSize: rowSize}
 	for i, x := range extents {
 		at.index = i
@@ -457,7 +434,7 @@ func (e *Engine) resolveUpload(tx metadb.Tx, r *metadb.Repair, holder meta.Bucke
 		kind: partRow, row: row, bucket: r.Bucket, key: r.Key, upload: r.UploadID, part: r.Part,
 		class: up.Headers.StorageClass, holder: holder,
 	}
-	return targets(at, p.Extents, len(b)), nil
+	return targetsAt(at, p.Extents, len(b)), nil
 }
 
 // resolveCompleted finds a part of an object by the marker of its upload. Once
