@@ -60,19 +60,6 @@ func (s *store) wantDamaged(keys ...string) {
 	}
 }
 
-// onlyExtent returns the only extent of an object.
-func (s *store) onlyExtent(key string) meta.Extent {
-	s.t.Helper()
-	o, err := s.Object(context.Background(), bucket, key, "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if len(o.Extents) != 1 {
-		s.t.Fatalf("%q has %d extents", key, len(o.Extents))
-	}
-	return o.Extents[0]
-}
-
 // wantSettled wants every object to lie where it should, with all its pieces, and
 // each of these to be good.
 func (s *store) wantSettled(keys []string) {
@@ -99,7 +86,7 @@ func (s *store) wantSettled(keys []string) {
 // failed does.
 func (s *store) suspect(key string, number meta.VolumeID) {
 	s.t.Helper()
-	for _, p := range s.onlyExtent(key).Pieces {
+	for _, p := range s.extent(key).Pieces {
 		if p.Volume == number {
 			s.queueRepair(metadb.Repair{Bucket: bucket, Key: key, Suspects: []meta.Piece{p}, Queued: s.clock.now()})
 		}
@@ -151,7 +138,7 @@ func TestReplicasChange(t *testing.T) {
 	}
 	s.rebalanced()
 	s.wantSettled(keys)
-	if n := len(s.onlyExtent(keys[0]).Pieces); n != 3 {
+	if n := len(s.extent(keys[0]).Pieces); n != 3 {
 		t.Errorf("%d copies in a bucket that wants 3", n)
 	}
 }
@@ -164,7 +151,7 @@ func TestLoweredReplicasKeepWhatCanBeRead(t *testing.T) {
 	keys := s.fillKeys(40)
 	s.rebalanced()
 	for _, k := range keys {
-		x := s.onlyExtent(k)
+		x := s.extent(k)
 		want := s.wanted(k)
 		for i, p := range x.Pieces {
 			if p.Volume == want && i%2 == 0 || p.Volume != want && i%2 == 1 && len(k)%2 == 0 {
@@ -217,7 +204,7 @@ func TestLostForGood(t *testing.T) {
 	var gone, left []string
 	before := map[string]meta.Extent{}
 	for _, k := range keys {
-		before[k] = s.onlyExtent(k)
+		before[k] = s.extent(k)
 		if before[k].Pieces[0].Volume == 2 {
 			gone = append(gone, k)
 		} else {
@@ -230,7 +217,7 @@ func TestLostForGood(t *testing.T) {
 	s.wantDamaged(gone...)
 	s.wantAll(left)
 	for _, k := range keys {
-		if x := s.onlyExtent(k); !slices.Equal(x.Pieces, before[k].Pieces) {
+		if x := s.extent(k); !slices.Equal(x.Pieces, before[k].Pieces) {
 			t.Errorf("%q was at %v and is at %v", k, before[k].Pieces, x.Pieces)
 		}
 	}
@@ -306,7 +293,7 @@ func TestBitFlipIsRepaired(t *testing.T) {
 	before := s.rebalance()
 	flipped := 0
 	for i, k := range keys[:30] {
-		p := s.onlyExtent(k).Pieces[i%3]
+		p := s.extent(k).Pieces[i%3]
 		s.topologyVolume(p.Volume).mem.Corrupt(volume.BlobID(p.Blob), int64(i%8))
 		s.suspect(k, p.Volume)
 		s.suspect(k, p.Volume) // and so does another
@@ -349,14 +336,14 @@ func TestOnlyCopyIsBad(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.fillKeys(10)
-	x := s.onlyExtent("key-0003")
+	x := s.extent("key-0003")
 	p := x.Pieces[0]
 	v := s.topologyVolume(p.Volume)
 	v.mem.Corrupt(volume.BlobID(p.Blob), 0)
 	s.suspect("key-0003", p.Volume)
 	s.rebalanced()
 	s.wantDamaged("key-0003")
-	if got := s.onlyExtent("key-0003"); !slices.Equal(got.Pieces, x.Pieces) {
+	if got := s.extent("key-0003"); !slices.Equal(got.Pieces, x.Pieces) {
 		t.Errorf("its record has changed: %v", got)
 	}
 	s.clock.advance(2 * time.Hour)
@@ -376,7 +363,7 @@ func TestRepairWaitsForItsVolume(t *testing.T) {
 	s := newCopiesStore(t, 4, 2)
 	keys := s.fillKeys(60)
 	s.rebalanced()
-	p := s.onlyExtent(keys[0]).Pieces[1]
+	p := s.extent(keys[0]).Pieces[1]
 	v := s.topologyVolume(p.Volume)
 	v.mem.Corrupt(volume.BlobID(p.Blob), 0)
 	s.suspect(keys[0], p.Volume)
