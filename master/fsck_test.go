@@ -37,6 +37,7 @@ func (s *store) check() {
 	if n := s.Stats().Readers; n != 0 {
 		s.t.Errorf("%d objects are still open", n)
 	}
+	s.ProbeRound(context.Background())
 	s.clock.advance(48 * time.Hour)
 	s.rebalanced()
 	s.collect()
