@@ -32,8 +32,12 @@ func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
 }
 
 // CancelDrain puts a draining volume back to where it was: its slots are active
-// again, and what has moved comes back.
+// again, and what has moved comes back. A volume that was given up as lost is
+// taken back, once it answers.
 func (e *Engine) CancelDrain(ctx context.Context, number meta.VolumeID) error {
+	if lost, ok := e.lostVolume(func(l metadb.Volume) bool { return l.Number == number }); ok {
+		return e.takeBackLost(ctx, lost)
+	}
 	e.changing.Lock()
 	defer e.changing.Unlock()
 	v, err := e.member(number)

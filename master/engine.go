@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
 )
@@ -103,7 +104,8 @@ type Engine struct {
 	checks       *checker
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
 
-	changing sync.Mutex // held while the topology is being changed
+	changing sync.Mutex                     // held while the topology is being changed
+	lost     map[meta.VolumeID]*boundVolume // given up since the start; owned by changing
 }
 
 // Open binds the metadata store to its volumes and returns the engine. The first
@@ -121,7 +123,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
 		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,
-		pins: newPins(), coders: newCoders(), writes: newWrites(),
+		pins: newPins(), coders: newCoders(), lost: make(map[meta.VolumeID]*boundVolume), writes: newWrites(),
 	}
 	if e.log == nil {
 		e.log = slog.Default()

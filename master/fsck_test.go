@@ -330,7 +330,7 @@ func (s *store) fsckVolumes(f *fsckState) {
 	there := map[meta.Piece]bool{}
 	for _, bound := range s.Topology().Volumes {
 		v := s.byUUID(bound.UUID)
-		if v == nil {
+		if v == nil || bound.State == metadb.VolumeLost {
 			continue // removed, or nothing can be said of it
 		}
 		for _, id := range v.ids(s.t) {

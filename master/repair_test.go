@@ -384,3 +384,54 @@ func TestRepairWaitsForItsVolume(t *testing.T) {
 	}
 	s.wantSettled(keys)
 }
+
+// TestLostVolumeIsTakenBack: a volume that was given up by mistake comes back with
+// what it holds, but for what was made anew, replaced or deleted meanwhile.
+func TestLostVolumeIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, replicas := range []int{1, 2} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(replicas, restart), func(t *testing.T) {
+				t.Parallel()
+				s := newCopiesStore(t, 3, replicas)
+				s.versioning(meta.VersioningEnabled)
+				keys := s.fillKeys(60)
+				for _, k := range keys[:20] {
+					s.put(k, "body of "+k)
+				}
+				up := s.createUpload("open")
+				for n := 1; n <= 6; n++ {
+					s.putPart(up, n, "part")
+				}
+				s.rebalanced()
+				lost := s.volumes[1]
+				lost.down.Store(true)
+				s.lose(2)
+				s.rebalanced()
+				s.wantRefused("of a volume that is down", func(ctx context.Context) error { return s.CancelDrain(ctx, 2) })
+				s.remove(keys[30])
+				lost.down.Store(false)
+				back := func(ctx context.Context) error { return s.CancelDrain(ctx, 2) }
+				if restart {
+					s.volumes = slices.Delete(slices.Clone(s.volumes), 1, 2)
+					s.open()
+					s.wantRefused("of which nobody knows where it is", back)
+					s.volumes = slices.Insert(s.volumes, 1, lost)
+					back = func(ctx context.Context) error {
+						_, err := s.AddVolume(ctx, master.NewVolume{Volume: master.Volume{Name: lost.name, Blobs: lost}})
+						return err
+					}
+				}
+				if err := back(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				s.rebalanced()
+				s.wantDamaged()
+				left := slices.Delete(slices.Clone(keys), 30, 31)
+				s.wantAll(left)
+				s.wantSettled(left)
+				s.open()
+			})
+		}
+	}
+}

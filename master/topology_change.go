@@ -36,7 +36,8 @@ func refuseChange(format string, args ...any) error {
 
 // AddVolume takes a new volume into the cluster: it is claimed, gets its slots,
 // and the rebalance begins to fill it. A volume that was claimed before and is
-// not in the topology, because the process ended in between, is taken up.
+// not in the topology, because the process ended in between, is taken up; one that
+// was given up as lost is taken back, with what it still holds.
 func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, error) {
 	if v.Weight == 0 {
 		v.Weight = 1
@@ -44,9 +45,14 @@ func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, err
 	if v.Weight < 1 || v.Weight > MaxWeight {
 		return metadb.Volume{}, refuseChange("weight %d: want 1 to %d", v.Weight, MaxWeight)
 	}
+	p := probeAll(ctx, []Volume{v.Volume})[0]
+	if lost, ok := e.lostVolume(func(l metadb.Volume) bool { return l.UUID == p.identity.Volume }); ok {
+		err := e.takeBack(ctx, lost, v.Volume)
+		back, _ := e.layouts.now().volume(lost.Number)
+		return back, err
+	}
 	e.changing.Lock()
 	defer e.changing.Unlock()
-	p := probeAll(ctx, []Volume{v.Volume})[0]
 	if err := e.admissible(p); err != nil {
 		return metadb.Volume{}, err
 	}

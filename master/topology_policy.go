@@ -169,6 +169,7 @@ func (e *Engine) LoseVolume(ctx context.Context, number meta.VolumeID) error {
 		mark(t, number, metadb.VolumeLost, placement.Active, placement.Dead)
 	}})
 	if err == nil {
+		e.lost[number] = l.volumes[number]
 		e.log.WarnContext(ctx, "a volume is lost: what it held is made anew from what is elsewhere", "volume", number, "uuid", v.UUID)
 	}
 	return err
