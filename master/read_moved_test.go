@@ -227,7 +227,8 @@ func TestSuspectsAreBounded(t *testing.T) {
 	}
 }
 
-// The worker that queues them runs and ends with the engine.
+// The worker that queues them runs and ends with the engine, and the one that
+// takes them from there finds that nothing is left to restore it from.
 func TestSuspectsRun(t *testing.T) {
 	t.Parallel()
 	s := newReadStore(t, 1, 1)
@@ -235,13 +236,15 @@ func TestSuspectsRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(bg)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	s.volumes[0].failGets(fails(failing(errGone)))
+	if err := s.volumes[0].Blobs.Delete(bg, s.volumes[0].ids(t)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.tryRead("k"); meta.KindOf(err) != meta.KindCorrupt {
 		t.Error(err)
 	}
-	for wait := time.Millisecond; s.count('q') == 0; wait *= 2 {
+	for wait := time.Millisecond; s.count('x') == 0; wait *= 2 {
 		if wait > 10*time.Second {
-			t.Fatal("nothing is queued")
+			t.Fatal("nothing is queued and found to be damaged")
 		}
 		time.Sleep(wait)
 	}
