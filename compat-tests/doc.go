@@ -22,7 +22,7 @@
 //	TDKVS_MEMORY_CLIENTS    clients that each send, and then ask for, 1 MiB at once (default 256)
 //	TDKVS_VERSIONS          versions of the key that has many (default 2000)
 //	TDKVS_GROW_OBJECTS      objects while a volume comes, or goes, under load (default 2000)
-//	TDKVS_HEAL_OBJECTS      objects in three copies while volumes fail (default 150), and while bytes are flipped (default 40)
+//	TDKVS_HEAL_OBJECTS      objects in three copies while volumes fail (default 150; 40, or a fourth, while bytes are flipped)
 //	TDKVS_CODED_OBJECTS     large objects as shards of 4+2 while any two volumes are away (default 6)
 //	TDKVS_MOVE_MIB          what moves while the rebalance is timed, of small and of large objects (default 16)
 //	TDKVS_YIELD_MIB         what there is to be spread while clients' latencies are measured, of small and of large objects (default 8)
