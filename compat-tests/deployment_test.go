@@ -43,7 +43,6 @@ type settings struct {
 	dir           string        // that outlives the test; "": one of its own
 	volumes       int           // of a cluster; 0: three
 	lines         string        // further ones of the master's or the server's configuration
-	volumeLines   string        // further ones of each volume's configuration, in a cluster
 }
 
 // eachDeployment runs a test against a fresh store of either kind, which must be whole afterwards.
@@ -129,7 +128,7 @@ func (d *deployment) layOutCluster(t testing.TB, s settings) {
 		name, addr := fmt.Sprintf("volume%d", i), freeAddress(t)
 		dir := filepath.Join(d.dir, name)
 		fmt.Fprintf(&urls, "  - http://%s\n", addr)
-		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n%s", addr, dir, secret, s.volumeLines))
+		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n", addr, dir, secret))
 		d.dataDirs = append(d.dataDirs, dir)
 		d.volumes = append(d.volumes, &process{
 			name: name, args: []string{"volume", "-config=" + config}, logFile: filepath.Join(d.dir, name+".log"),

@@ -58,16 +58,13 @@ func TestHealUnderLoad(t *testing.T) {
 // Covers: PutObject, GetObject.
 func TestFlippedCopies(t *testing.T) {
 	t.Parallel()
-	h := newHealed(t, settings{lines: "replicas: 3\n", volumeLines: "scrub_rate: 256MiB\n"}, max(40, sizeFromEnv(t, "TDKVS_HEAL_OBJECTS", 40)/4), healSize)
+	h := newHealed(t, settings{lines: "replicas: 3\n"}, max(40, sizeFromEnv(t, "TDKVS_HEAL_OBJECTS", 40)/4), healSize)
 	h.waitWhole(t, 3)
 	choices := newRand(seed(t), 0)
 	for i, dir := range h.d.dataDirs {
 		before := h.blobsOn(t, i+1)
 		flips := h.flipIn(t, choices.IntN, dir)
 		began := time.Now()
-		for range 3 {
-			h.readBack(t, fmt.Sprintf("with flipped bytes on volume %d", i+1))
-		}
 		h.waitReplaced(t, i+1, before)
 		t.Logf("volume %d: %d bytes flipped, all copies new after %v", i+1, flips, time.Since(began).Round(time.Millisecond))
 	}
@@ -195,11 +192,13 @@ func (h *healed) blobsOn(t *testing.T, volume int) [][]string {
 	return blobs
 }
 
-// waitReplaced waits until no object has one of its old blobs on a volume, and all have one there.
+// waitReplaced reads all objects over and over, until no object has one of its old blobs on a volume, and all have one there: a
+// copy that is bad is found by the first who is given it.
 func (h *healed) waitReplaced(t *testing.T, volume int, old [][]string) {
 	t.Helper()
 	left := 0
 	for end := time.Now().Add(healTime); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		h.readBack(t, fmt.Sprintf("with flipped bytes on volume %d", volume))
 		left = 0
 		for i, now := range h.blobsOn(t, volume) {
 			if len(now) == 0 || slices.ContainsFunc(now, func(blob string) bool { return slices.Contains(old[i], blob) }) {
