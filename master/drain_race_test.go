@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,7 +157,8 @@ func TestCursorRowGone(t *testing.T) {
 	s.rebalanced()
 }
 
-// TestBigManifest: the parts of one chunk are moved in bounded steps.
+// TestBigManifest: the parts of one chunk are moved in bounded steps, which may
+// be longer the better it goes.
 func TestBigManifest(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -172,13 +174,14 @@ func TestBigManifest(t *testing.T) {
 	s.complete(up, numbers...)
 	s.collect()
 	s.drain(3)
-	for last := uint64(0); ; {
+	most := uint64(60)
+	for last := uint64(0); ; most *= 2 {
 		s.steps(1)
 		st := s.rebalance()
 		if !st.Active {
 			break
 		}
-		if st.Moved-last > 60 {
+		if st.Moved-last > most {
 			t.Fatalf("one step has moved %d pieces", st.Moved-last)
 		}
 		last = st.Moved
@@ -235,6 +238,32 @@ func TestFailedBatchIsGivenUp(t *testing.T) {
 		t.Errorf("%d blobs, want %d", n, before)
 	}
 	s.rebalanced()
+	s.wantAll(keys)
+}
+
+// TestWideStepFailsInPart: of the batches of one step some are recorded and some
+// are not, whether the commit that failed took hold or not. Nothing is left over,
+// and nothing is moved twice.
+func TestWideStepFailsInPart(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	keys := s.fillKeys(3000)
+	s.drain(1)
+	before := s.blobs()
+	s.steps(3) // the next one has as many batches as there may be
+	for _, at := range []*atomic.Pointer[func() error]{&s.db.before, &s.db.after} {
+		s.db.fail(at, 5, errors.New("no")) // the fifth commit and all behind it
+		if _, err := s.RebalanceStep(context.Background()); err == nil {
+			t.Fatal("the commit did not fail")
+		}
+		s.db.heal()
+		s.steps(3)
+	}
+	s.rebalanced()
+	s.collect()
+	if n := s.blobs(); n != before {
+		t.Errorf("%d blobs, want %d", n, before)
+	}
 	s.wantAll(keys)
 }
 

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,9 +20,10 @@ const (
 	DefaultMoveRate = 64 << 20  // bytes per second
 	MinMoveRate     = 256 << 10 // bytes per second: the largest part takes less time than intentDelay
 	MaxMoves        = 256       // pieces moved at the same time
-	moveBatch       = 48        // extents that one step moves
+	moveBatch       = 48        // extents that one transaction moves
+	moveBatchRows   = 512 << 10 // bytes of rows that it writes
+	maxBatches      = 8         // of these in one step
 	moveBatchBytes  = 256 << 20 // of bodies that one step moves
-	moveBatchRows   = 512 << 10 // bytes of rows that one step writes
 	scanBatch       = 4096      // extents that one step looks at
 	settlePoll      = 20 * time.Millisecond
 	repeatPause     = 2 * time.Second // before a pass that follows one with failures, and twice as long after the next
@@ -49,6 +51,7 @@ type rebalancer struct {
 	epoch    uint64     // of the topology that what follows is about
 	down     map[meta.VolumeID]backoff
 	stuck    bool      // this pass: something has to stay on a volume that is to leave
+	batches  int       // that a step may have: one after something has failed, and twice as many as before while all goes well
 	troubled bool      // this pass: something failed, or was put off
 	troubles int       // passes in a row like that
 	resume   time.Time // no step of a pass before
@@ -63,7 +66,7 @@ func newRebalancer(e *Engine, pace int64) *rebalancer {
 	}
 	return &rebalancer{
 		e: e, woken: make(chan struct{}, 1), pace: pace,
-		limiter: rate.NewLimiter(limitOf(pace), rateBurst), down: make(map[meta.VolumeID]backoff),
+		limiter: rate.NewLimiter(limitOf(pace), rateBurst), down: make(map[meta.VolumeID]backoff), batches: 1,
 	}
 }
 
@@ -213,22 +216,11 @@ func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance,
 	r.stuck = r.stuck || found.stuck
 	found.again = found.again || unsettled
 	r.troubled = r.troubled || found.avoided
-	made, err := r.move(ctx, found.moves, movesAtOnce(st))
-	defer made.done()
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = r.record(ctx, made, func(rec *recorder) error {
-			r.troubled = r.troubled || rec.troubled
-			return rec.savePass(st.Epoch, found)
-		})
-	}
-	if err != nil {
+	if err := r.carryOut(ctx, st, found); err != nil {
 		r.cleaned = false // the new pieces are part of nothing
 		return State{}, err
 	}
-	for _, m := range made.moves {
+	for _, m := range slices.Concat(found.batches...) {
 		r.stuck = r.stuck || m.outcome == damaged && onDraining(l, m.extent.Pieces)
 	}
 	if !found.end {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"tdkvs/master/meta"
@@ -53,10 +53,22 @@ var errNoSource = errors.New("no piece of it can be read")
 // found at the next start, long before.
 const intentDelay = 48 * time.Hour
 
-// move makes the new pieces. They are in the garbage queue before the first byte
+// turns bounds how many pieces are moved at the same time.
+type turns chan struct{}
+
+// move makes the new pieces, some at a time, and learns from how that went.
+func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved, error) {
+	b, err := r.prepare(ctx, moves, make(turns, atOnce))
+	if err == nil && ctx.Err() == nil {
+		r.judge(moves)
+	}
+	return b, err
+}
+
+// prepare makes the new pieces of a batch. They are in the garbage queue before the first byte
 // is written, and pinned while this process is at it: a crash leaves nothing for
 // ever.
-func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved, error) {
+func (r *rebalancer) prepare(ctx context.Context, moves []*move, t turns) (moved, error) {
 	b := moved{moves: moves, done: func() {}}
 	var added []meta.Piece
 	for _, m := range moves {
@@ -74,21 +86,18 @@ func (r *rebalancer) move(ctx context.Context, moves []*move, atOnce int) (moved
 			return b, fmt.Errorf("queue the new pieces: %w", err)
 		}
 	}
-	var group errgroup.Group
-	group.SetLimit(atOnce)
+	var group sync.WaitGroup
 	for _, m := range moves {
 		if m.damage != "" {
 			continue
 		}
-		group.Go(func() error {
+		t <- struct{}{} // in order, so that a batch ends before the next
+		group.Go(func() {
 			m.err = r.makePieces(ctx, m)
-			return nil // the others go on
+			<-t
 		})
 	}
-	_ = group.Wait() // no error is returned above
-	if ctx.Err() == nil {
-		r.judge(moves)
-	}
+	group.Wait()
 	return b, nil
 }
 

@@ -195,19 +195,33 @@ func (rec *recorder) saveState(also func(*metadb.Rebalance)) error {
 	return setRebalance(rec.tx, &st)
 }
 
-// savePass advances the pass, unless it has begun anew.
+// saveBatch counts what was done, and notes for the pass, unless it has begun
+// anew, whether another must follow.
+func (rec *recorder) saveBatch(epoch uint64) error {
+	return rec.saveState(func(st *metadb.Rebalance) { rec.note(st, epoch) })
+}
+
+func (rec *recorder) note(st *metadb.Rebalance, epoch uint64) (current bool) {
+	if rec.cause != nil {
+		st.LastError = rec.cause.Error()
+	}
+	if st.Epoch != epoch || !st.Active {
+		return false
+	}
+	st.Again = st.Again || rec.missed
+	return true
+}
+
+// savePass is saveBatch for the last batch of a step: it advances the pass.
 func (rec *recorder) savePass(epoch uint64, found finding) error {
 	return rec.saveState(func(st *metadb.Rebalance) {
-		if rec.cause != nil {
-			st.LastError = rec.cause.Error()
-		}
-		if st.Epoch != epoch || !st.Active {
+		if !rec.note(st, epoch) {
 			return
 		}
 		st.Scanned += found.scanned
 		st.Short += found.short
 		st.Cursor = found.next.marshal()
-		st.Again = st.Again || found.again || rec.missed
+		st.Again = st.Again || found.again
 	})
 }
 

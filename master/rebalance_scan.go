@@ -84,7 +84,7 @@ func (l location) hash() uint64 {
 
 // finding is what one scan brings.
 type finding struct {
-	moves   []*move
+	batches [][]*move
 	next    position
 	end     bool // of the pass
 	again   bool // something was left out that another pass must look at
@@ -125,8 +125,9 @@ type planner struct {
 	scanner
 	tx      metadb.Tx
 	outlook outlook
+	most    int    // batches
 	bytes   int64  // of the bodies to be moved
-	rows    int    // bytes of the rows to be written
+	rows    int    // bytes of the rows that the last batch writes
 	last    []byte // the last of these rows
 }
 
@@ -135,7 +136,7 @@ type planner struct {
 func (r *rebalancer) scan(ctx context.Context, l *layout, st *metadb.Rebalance) (finding, error) {
 	var p *planner
 	err := r.e.view(ctx, func(tx metadb.Tx) error {
-		p = &planner{tx: tx, outlook: r.outlook(l), scanner: scanner{ctx: ctx, e: r.e}}
+		p = &planner{tx: tx, outlook: r.outlook(l), most: r.batches, scanner: scanner{ctx: ctx, e: r.e}}
 		p.visit, p.full, p.skip = p.consider, p.enough, p.completing
 		p.next = parsePosition(st.Cursor)
 		return p.run(tx)
@@ -147,7 +148,28 @@ func (r *rebalancer) scan(ctx context.Context, l *layout, st *metadb.Rebalance) 
 }
 
 func (p *planner) enough() bool {
-	return len(p.moves) >= moveBatch || p.scanned >= scanBatch || p.bytes >= moveBatchBytes || p.rows >= moveBatchRows
+	return p.scanned >= scanBatch || p.bytes >= moveBatchBytes || len(p.batches) == p.most && p.batchFull()
+}
+
+// batchFull reports that the last batch takes no more.
+func (p *planner) batchFull() bool {
+	n := len(p.batches)
+	return n == 0 || len(p.batches[n-1]) >= moveBatch || p.rows >= moveBatchRows
+}
+
+// take adds a move to the last batch, or to a new one where that is full.
+func (p *planner) take(m *move, rowSize int) {
+	if p.batchFull() {
+		p.batches = append(p.batches, nil)
+		p.rows, p.last = 0, nil
+	}
+	n := len(p.batches)
+	p.batches[n-1] = append(p.batches[n-1], m)
+	p.bytes += pieceSize(m.extent) * int64(len(m.add))
+	if !bytes.Equal(p.last, m.row) { // a row is written once for all its extents in a batch
+		p.rows += rowSize
+		p.last = m.row
+	}
 }
 
 // completing leaves an upload that is being completed to the next pass.
@@ -361,12 +383,7 @@ func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 		case !m.reachable(p.outlook):
 			p.again, p.avoided = true, true
 		default:
-			p.moves = append(p.moves, m)
-			p.bytes += pieceSize(extents[i]) * int64(len(m.add))
-			if !bytes.Equal(p.last, at.row) { // a row is written once for all its extents
-				p.rows += rowSize
-				p.last = at.row
-			}
+			p.take(m, rowSize)
 		}
 	}
 }
