@@ -353,8 +353,11 @@ func (s *store) fsckVolumes(f *fsckState) {
 			}
 		}
 	}
-	spoilt := s.fsckDamage(f, there)
+	spoilt, short := s.fsckDamage(f, there), s.rebalance().Short > 0
 	for p, row := range f.live {
+		if short && s.volumeState(p.Volume) == metadb.VolumeLost {
+			continue // it stays on record while there are too few volumes to make it anew
+		}
 		if !there[p] && !spoilt[p] {
 			f.problem("%q names blob %s on volume %d, which is not there", row, volume.BlobID(p.Blob), p.Volume)
 		}
@@ -387,6 +390,16 @@ func (s *store) fsckDamage(f *fsckState, there map[meta.Piece]bool) map[meta.Pie
 		}
 	}
 	return spoilt
+}
+
+// volumeState is the state of a volume of the topology.
+func (s *store) volumeState(number meta.VolumeID) metadb.VolumeState {
+	for _, v := range s.Topology().Volumes {
+		if v.Number == number {
+			return v.State
+		}
+	}
+	return metadb.VolumeRemoved
 }
 
 // topologyVolume returns the volume of a number of the topology; nil where it is
