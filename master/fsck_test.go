@@ -354,12 +354,31 @@ func (s *store) fsckVolumes(f *fsckState) {
 		}
 	}
 	spoilt, short := s.fsckDamage(f, there), s.rebalance().Short > 0
+	f.wantEnough(there)
 	for p, row := range f.live {
 		if short && s.volumeState(p.Volume) == metadb.VolumeLost {
 			continue // it stays on record while there are too few volumes to make it anew
 		}
 		if !there[p] && !spoilt[p] {
 			f.problem("%q names blob %s on volume %d, which is not there", row, volume.BlobID(p.Blob), p.Volume)
+		}
+	}
+}
+
+// wantEnough wants enough pieces to be there of what is not on the list of what is
+// damaged.
+func (f *fsckState) wantEnough(there map[meta.Piece]bool) {
+	for at, extents := range f.places {
+		for _, x := range extents {
+			left := 0
+			for _, p := range x.Pieces {
+				if there[p] {
+					left++
+				}
+			}
+			if left < max(1, x.Code.Data) && !f.damaged[at] {
+				f.problem("%+v has %d pieces left, and is not on the list of what is damaged", at, left)
+			}
 		}
 	}
 }
