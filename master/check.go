@@ -103,7 +103,8 @@ type CheckReport struct {
 	Verified uint64 // bytes read, of a deep check
 	Findings map[FindingKind]Tally
 	// Pending are extents that are not as they should be and that the rebalance
-	// or the repair queue is about to bring there.
+	// or the repair queue is about to bring there, or will once there are enough
+	// volumes.
 	Pending  map[FindingKind]Tally
 	Examples []Finding // the first of each kind
 	// Undecided blobs may be orphans: a write that was under way has not ended, or

@@ -35,16 +35,17 @@ func (c *check) suspect(p meta.Piece) {
 
 // judge holds an extent against how it should be kept.
 func (c *check) judge(l *layout, at location, x meta.Extent) {
-	if len(c.judgement(l, at, x)) > 0 {
+	if wrong, _ := c.judgement(l, at, x); len(wrong) > 0 {
 		c.unsettled = append(c.unsettled, unsettled{at, x})
 	}
 }
 
-// judgement returns what is to be said of how an extent is kept.
-func (c *check) judgement(l *layout, at location, x meta.Extent) []Finding {
+// judgement returns what is to be said of how an extent is kept, and whether there
+// are too few volumes to keep it as it should be: what lies on a lost one stays on
+// record then, in case it comes back.
+func (c *check) judgement(l *layout, at location, x meta.Extent) (wrong []Finding, short bool) {
 	keep := c.e.redundancyOf(l, at.holder, at.class, x)
 	want, _ := l.place(at.hash(), keep.pieces()) // none: there is no volume, and nothing to be wanted
-	var wrong []Finding
 	var on []meta.VolumeID
 	say := func(kind FindingKind, p meta.Piece, format string, args ...any) {
 		f := at.finding(kind, p, pieceSize(x))
@@ -58,6 +59,7 @@ func (c *check) judgement(l *layout, at location, x meta.Extent) []Finding {
 			continue
 		case !member:
 			say(FindingStranded, p, "volume %d is not in the cluster", p.Volume)
+			continue
 		case slices.Contains(on, p.Volume):
 			say(FindingDuplicate, p, "volume %d has two pieces", p.Volume)
 		case !slices.Contains(want, p.Volume):
@@ -66,12 +68,12 @@ func (c *check) judgement(l *layout, at location, x meta.Extent) []Finding {
 		on = append(on, p.Volume)
 	}
 	switch {
-	case len(on) < len(want):
-		say(FindingFew, meta.Piece{}, "%d pieces, want %d", len(on), len(want))
+	case len(on) < keep.pieces():
+		say(FindingFew, meta.Piece{}, "%d pieces, want %d", len(on), keep.pieces())
 	case len(on) > keep.pieces():
 		say(FindingMany, meta.Piece{}, "%d pieces, want %d", len(on), keep.pieces())
 	}
-	return wrong
+	return wrong, len(want) < keep.pieces()
 }
 
 // confirmSome looks again at what is suspected once that is much.
@@ -273,11 +275,11 @@ type repairOf struct {
 }
 
 func (c *check) confirmExtents(ctx context.Context, found []unsettled) error {
-	var wrong []Finding
+	var wrong, awaited []Finding
 	var waiting bool
 	var queued map[repairOf]bool
 	err := c.e.view(ctx, func(tx metadb.Tx) error {
-		wrong = nil
+		wrong, awaited = nil, nil
 		l := c.e.layouts.now()
 		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
 		if err != nil {
@@ -295,11 +297,21 @@ func (c *check) confirmExtents(ctx context.Context, found []unsettled) error {
 				return err
 			}
 			if x != nil && slices.Equal(x.Pieces, u.extent.Pieces) {
-				wrong = append(wrong, c.judgement(l, u.location, *x)...)
+				said, short := c.judgement(l, u.location, *x)
+				for _, f := range said {
+					if short && (f.Kind == FindingFew || f.Kind == FindingStranded) {
+						awaited = append(awaited, f)
+					} else {
+						wrong = append(wrong, f)
+					}
+				}
 			}
 		}
 		return ctx.Err()
 	})
+	for _, f := range awaited {
+		c.pending(f)
+	}
 	for _, f := range wrong {
 		if waiting || queued[repairOf{f.Bucket, f.Key, f.Part}] {
 			c.pending(f)

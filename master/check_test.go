@@ -275,8 +275,8 @@ func TestCheckFinds(t *testing.T) {
 				s.unplant(s.extent(key).Pieces[0])
 				s.setPieces(key, func(p []meta.Piece) []meta.Piece { return []meta.Piece{{Volume: 77, Blob: p[0].Blob}} })
 			},
-			want: map[master.FindingKind]uint64{master.FindingStranded: 1},
-			of:   master.Finding{Bucket: bucket, Key: key, Volume: 77},
+			want: map[master.FindingKind]uint64{master.FindingStranded: 1, master.FindingFew: 1},
+			of:   master.Finding{Bucket: bucket, Key: key},
 		},
 		"counters that are off": {
 			plant: func(s *store) {

@@ -34,11 +34,12 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 		if err := rec.apply(b.moves); err != nil {
 			return err
 		}
-		for _, p := range [][]meta.Piece{rec.unused, rec.old} {
-			if len(p) == 0 {
-				continue
-			}
-			if err := queue(tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: p}); err != nil {
+		// A volume that did not answer may yet be at what it was to write.
+		if err := r.e.retireBlobs(tx, rec.unused, rec.now); err != nil {
+			return err
+		}
+		if len(rec.old) > 0 {
+			if err := queue(tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: rec.old}); err != nil {
 				return err
 			}
 		}
@@ -226,7 +227,7 @@ func (rec *recorder) savePass(epoch uint64, found finding) error {
 }
 
 // dropIntents gives up what an earlier process has made and not recorded. It
-// runs before the first batch of this one.
+// runs before the first batch of this one. A volume may yet be at some of it.
 func (r *rebalancer) dropIntents(ctx context.Context) error {
 	for {
 		var keys [][]byte
@@ -248,7 +249,7 @@ func (r *rebalancer) dropIntents(ctx context.Context) error {
 					err = tx.Delete(keys[i])
 				}
 				if err == nil {
-					err = queue(tx, now, left[i])
+					err = r.e.retireBlobs(tx, left[i].Pieces, now)
 				}
 			}
 			return err

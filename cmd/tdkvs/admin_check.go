@@ -158,7 +158,7 @@ func checkTable(w io.Writer, c adminapi.Check) {
 		_, _ = fmt.Fprintf(w, "volume %d at %s was not checked: %s\n", v.Volume, v.URL, printable(v.Cause))
 	}
 	tallyTable(w, "FINDING", r.Findings)
-	tallyTable(w, "ABOUT TO BE PUT RIGHT", r.Pending)
+	tallyTable(w, "PENDING", r.Pending)
 	exampleTable(w, r.Examples)
 }
 

@@ -1,0 +1,127 @@
+package master_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"tdkvs/master"
+	"tdkvs/master/meta"
+	"tdkvs/volume"
+)
+
+// lateBlobs is a volume that has read the whole body of a put when its caller
+// gives up, and stores it much later, as one does whose disk hangs.
+type lateBlobs struct {
+	volume.Blobs
+	mu   sync.Mutex
+	late []func() error // puts that have not come to their end
+}
+
+func (b *lateBlobs) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	content, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	d, err := desc()
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.late = append(b.late, func() error {
+		return b.Blobs.Put(context.WithoutCancel(ctx), id, size, bytes.NewReader(content), func() ([]byte, error) { return d, nil })
+	})
+	return volume.ErrUnavailable
+}
+
+// land lets all puts come to their end.
+func (b *lateBlobs) land(t *testing.T) int {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.late)
+	for _, put := range b.late {
+		if err := put(); err != nil {
+			t.Error(err)
+		}
+	}
+	b.late = nil
+	return n
+}
+
+// TestLatePieces: a copy that the rebalance has given up, and that comes to be on
+// its volume all the same, is removed. So it is after a crash in the middle.
+func TestLatePieces(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(*store){
+		"given up":  func(*store) {},
+		"a restart": func(s *store) { s.open() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			keys := s.fillKeys(40)
+			var hanging []*lateBlobs
+			for _, i := range []int{0, 2} {
+				b := &lateBlobs{Blobs: s.volumes[i].Blobs}
+				s.volumes[i].Blobs = b
+				hanging = append(hanging, b)
+			}
+			s.drain(2)
+			if name == "a restart" { // the step is cut off when the copies are under way
+				s.db.fail(&s.db.before, 2, errors.New("killed"))
+			}
+			_, err := s.RebalanceStep(context.Background())
+			if (err != nil) != (name == "a restart") {
+				t.Fatal(err)
+			}
+			s.db.heal()
+			after(s)
+			if _, err := s.RebalanceStep(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			s.clock.advance(time.Second)
+			s.collect() // at once: what is not there is no error
+			landed := 0
+			for i, b := range hanging {
+				landed += b.land(t)
+				s.volumes[2*i].Blobs = b.Blobs
+			}
+			if landed == 0 {
+				t.Fatal("nothing was under way")
+			}
+			s.clock.advance(time.Hour)
+			s.collect()
+			s.rebalanced()
+			s.wantAll(keys)
+			s.clock.advance(time.Hour)
+			s.collect()
+			wantFindings(t, s.fsckStore(master.CheckOptions{}), nil)
+		})
+	}
+}
+
+// TestCheckShort: what there are too few volumes for is no finding.
+func TestCheckShort(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if err := s.SetReplicas(context.Background(), "", 3); err != nil {
+		t.Fatal(err)
+	}
+	s.fillKeys(10)
+	s.rebalanced()
+	if err := s.LoseVolume(context.Background(), meta.VolumeID(2)); err != nil {
+		t.Fatal(err)
+	}
+	s.rebalanced()
+	r := s.fsckStore(master.CheckOptions{})
+	wantFindings(t, r, nil)
+	if n := r.Pending[master.FindingFew].Count; n != 10 {
+		t.Errorf("%d of 10 are short: %+v", n, r.Pending)
+	}
+}
