@@ -138,7 +138,8 @@ type CheckOptions struct {
 	// the same time, and the rows are read once for each time. 0:
 	// DefaultCheckBlobs.
 	BlobsAtOnce int
-	// Progress, where set, is told from time to time how far the check is.
+	// Progress, where set, is told from time to time how far the check is, by one
+	// goroutine at a time. It must not block.
 	Progress func(CheckProgress)
 }
 
@@ -265,9 +266,9 @@ func (c *check) tell() {
 		return
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	p := c.progress
 	p.Findings = c.report.Total()
-	c.mu.Unlock()
 	c.opts.Progress(p)
 }
 

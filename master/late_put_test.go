@@ -18,11 +18,18 @@ import (
 // gives up, and stores it much later, as one does whose disk hangs.
 type lateBlobs struct {
 	volume.Blobs
-	mu   sync.Mutex
-	late []func() error // puts that have not come to their end
+	mu    sync.Mutex
+	hangs bool
+	late  []func() error // puts that have not come to their end
 }
 
 func (b *lateBlobs) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	b.mu.Lock()
+	hangs := b.hangs
+	b.mu.Unlock()
+	if !hangs {
+		return b.Blobs.Put(ctx, id, size, body, desc)
+	}
 	content, err := io.ReadAll(body)
 	if err != nil {
 		return err
@@ -39,7 +46,13 @@ func (b *lateBlobs) Put(ctx context.Context, id volume.BlobID, size int64, body 
 	return volume.ErrUnavailable
 }
 
-// land lets all puts come to their end.
+func (b *lateBlobs) hang() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hangs = true
+}
+
+// land lets all puts come to their end, now and from now on.
 func (b *lateBlobs) land(t *testing.T) int {
 	t.Helper()
 	b.mu.Lock()
@@ -50,7 +63,7 @@ func (b *lateBlobs) land(t *testing.T) int {
 			t.Error(err)
 		}
 	}
-	b.late = nil
+	b.late, b.hangs = nil, false
 	return n
 }
 
@@ -64,13 +77,19 @@ func TestLatePieces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t)
-			keys := s.fillKeys(40)
+			s := newBareStore(t, 3)
 			var hanging []*lateBlobs
 			for _, i := range []int{0, 2} {
 				b := &lateBlobs{Blobs: s.volumes[i].Blobs}
 				s.volumes[i].Blobs = b
 				hanging = append(hanging, b)
+			}
+			s.open()
+			s.createBucket(bucket)
+			t.Cleanup(s.check)
+			keys := s.fillKeys(40)
+			for _, b := range hanging {
+				b.hang()
 			}
 			s.drain(2)
 			if name == "a restart" { // the step is cut off when the copies are under way
@@ -88,9 +107,8 @@ func TestLatePieces(t *testing.T) {
 			s.clock.advance(time.Second)
 			s.collect() // at once: what is not there is no error
 			landed := 0
-			for i, b := range hanging {
+			for _, b := range hanging {
 				landed += b.land(t)
-				s.volumes[2*i].Blobs = b.Blobs
 			}
 			if landed == 0 {
 				t.Fatal("nothing was under way")
