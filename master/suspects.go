@@ -30,7 +30,7 @@ type origin struct {
 
 // suspects takes the pieces that readers found bad or missing to the repair queue.
 // Readers do not wait for it: what finds the buffer full is dropped, and found
-// again by the next reader, or by the scrub.
+// again by the next reader.
 type suspects struct {
 	e     *Engine
 	woken chan struct{}
