@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,12 +14,7 @@ import (
 // refusedByVolume reports that the volume itself has said that it stored
 // nothing, as opposed to an answer that was lost or a write that failed halfway.
 func refusedByVolume(err error) bool {
-	for _, target := range []error{volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume)
 }
 
 // abandonTimeout bounds the removal of blobs that became part of nothing.

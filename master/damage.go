@@ -31,18 +31,24 @@ func (e *Engine) ListDamage(ctx context.Context, after []byte, limit int) ([]Dam
 			if len(list) >= limit {
 				return false, nil
 			}
-			x := Damage{Cursor: metadb.After(k)}
-			var ok bool
-			if x.Bucket, x.Key, x.Seq, x.Part, ok = metadb.ParseDamageKey(k); !ok {
-				return false, metadb.ErrBadRecord
-			}
-			var err error
-			x.Damage, err = metadb.UnmarshalDamage(row)
+			x, err := parseDamage(k, row)
 			list = append(list, x)
 			return true, err
 		})
 	})
 	return list, fault("list damage", "", "", err)
+}
+
+// parseDamage reads a record of damage.
+func parseDamage(k, row []byte) (Damage, error) {
+	x := Damage{Cursor: metadb.After(k)}
+	var ok bool
+	if x.Bucket, x.Key, x.Seq, x.Part, ok = metadb.ParseDamageKey(k); !ok {
+		return x, metadb.ErrBadRecord
+	}
+	var err error
+	x.Damage, err = metadb.UnmarshalDamage(row)
+	return x, err
 }
 
 // damageKey is where damage to an extent is recorded.
@@ -112,7 +118,6 @@ func (c *damageCheck) all(now time.Time) { c.cursor, c.due, c.read, c.reading = 
 // damagedExtent is a record of damage and what it is about as it is now.
 type damagedExtent struct {
 	key     []byte
-	record  metadb.Damage
 	repair  metadb.Repair
 	targets []target
 	found   bool // targets are all there is of it
@@ -154,14 +159,10 @@ func (r *rebalancer) damagedExtents(ctx context.Context, after []byte) (list []d
 		list = nil
 		all := metadb.AllDamage()
 		err := tx.Scan(later(all.Start, after), all.End, func(k, row []byte) (bool, error) {
-			x := damagedExtent{key: bytes.Clone(k)}
-			var ok bool
-			if x.repair.Bucket, x.repair.Key, x.repair.Seq, x.repair.Part, ok = metadb.ParseDamageKey(k); !ok {
-				return false, metadb.ErrBadRecord
-			}
-			var err error
-			x.record, err = metadb.UnmarshalDamage(row)
-			list = append(list, x)
+			x, err := parseDamage(k, row)
+			list = append(list, damagedExtent{
+				key: bytes.Clone(k), repair: metadb.Repair{Bucket: x.Bucket, Key: x.Key, Seq: x.Seq, Part: x.Part},
+			})
 			return len(list) < damageBatch, err
 		})
 		for i := range list {

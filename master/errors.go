@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -103,4 +104,9 @@ func checkName(bucket, key string) error {
 		return refuse(meta.KindKeyTooLong)
 	}
 	return nil
+}
+
+// isAny reports that an error is one of some.
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }

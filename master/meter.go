@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -60,7 +59,7 @@ type metered struct {
 // fault counts an error that says that the volume, rather than the request or
 // whoever made it, failed.
 func (m *meter) fault(err error) error {
-	if errors.Is(err, volume.ErrUnavailable) || errors.Is(err, volume.ErrCorrupt) || errors.Is(err, volume.ErrReadOnly) || errors.Is(err, volume.ErrWrongVolume) {
+	if isAny(err, volume.ErrUnavailable, volume.ErrCorrupt, volume.ErrReadOnly, volume.ErrWrongVolume) {
 		m.failed.Add(1)
 	}
 	return err

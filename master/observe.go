@@ -59,12 +59,7 @@ func (x *visit) outcome(err error) error {
 // ofTheVolume reports that an error says of the volume itself that it does not
 // serve. A deadline is of the engine's making: clients go away, and are cancelled.
 func ofTheVolume(err error) bool {
-	for _, target := range []error{volume.ErrUnavailable, volume.ErrWrongVolume, volume.ErrDenied, context.DeadlineExceeded} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, volume.ErrUnavailable, volume.ErrWrongVolume, volume.ErrDenied, context.DeadlineExceeded)
 }
 
 // served notes a sign of life.

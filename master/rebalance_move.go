@@ -204,18 +204,25 @@ func (r *rebalancer) confirm(ctx context.Context, m *move, p meta.Piece) error {
 // verifyPiece reads a piece where it lies, whole; ErrCorrupt where it is not of
 // the size that is recorded.
 func (e *Engine) verifyPiece(ctx context.Context, p meta.Piece, size int64) error {
-	blobs, err := e.volume(ctx, p.Volume)
+	blobs, _, err := e.statPiece(ctx, p, size)
 	if err != nil {
 		return err
-	}
-	info, err := blobs.Stat(ctx, volume.BlobID(p.Blob))
-	if err != nil {
-		return err
-	}
-	if info.Size != size {
-		return fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
 	}
 	return blobs.Verify(ctx, volume.BlobID(p.Blob))
+}
+
+// statPiece asks the volume of a piece what it is; ErrCorrupt where it is not of
+// the size that is recorded.
+func (e *Engine) statPiece(ctx context.Context, p meta.Piece, size int64) (Blobs, volume.Info, error) {
+	blobs, err := e.volume(ctx, p.Volume)
+	if err != nil {
+		return nil, volume.Info{}, err
+	}
+	info, err := blobs.Stat(ctx, volume.BlobID(p.Blob))
+	if err == nil && info.Size != size {
+		err = fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
+	}
+	return blobs, info, err
 }
 
 // pause waits as long as n bytes may take.
@@ -232,19 +239,11 @@ func (r *rebalancer) pause(ctx context.Context, n int64) error {
 
 // openPiece opens a piece that must be of a size.
 func (r *rebalancer) openPiece(ctx context.Context, from meta.Piece, size int64) (io.ReadCloser, []byte, error) {
-	src, err := r.e.volume(ctx, from.Volume)
+	src, info, err := r.e.statPiece(ctx, from, size)
 	if err != nil {
 		return nil, nil, err
 	}
-	id := volume.BlobID(from.Blob)
-	info, err := src.Stat(ctx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	if info.Size != size {
-		return nil, nil, fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
-	}
-	body, err := src.Get(ctx, id, 0, size)
+	body, err := src.Get(ctx, volume.BlobID(from.Blob), 0, size)
 	return body, info.Descriptor, err
 }
 

@@ -165,10 +165,7 @@ func (m *move) finishPlan(o outlook) {
 
 // onDraining reports whether a piece lies on a volume that is to leave.
 func onDraining(l *layout, pieces []meta.Piece) bool {
-	return slices.ContainsFunc(pieces, func(p meta.Piece) bool {
-		v, ok := l.volume(p.Volume)
-		return ok && v.State == metadb.VolumeDraining
-	})
+	return slices.ContainsFunc(pieces, func(p meta.Piece) bool { return l.leaving[p.Volume] })
 }
 
 // idle reports that the extent is as it should be, as far as it can be.

@@ -146,8 +146,9 @@ func (rec *recorder) applyRow(moves []*move) error {
 // noteDone counts what was done. What changes now may have to change again.
 func (rec *recorder) noteDone(m *move) error {
 	rec.missed = true
+	members := rec.e.layouts.now().volumes
 	for _, p := range m.drop {
-		if v, ok := rec.e.layouts.now().volume(p.Volume); ok && v.State.Member() {
+		if _, ok := members[p.Volume]; ok {
 			rec.old = append(rec.old, p)
 		}
 	}

@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"tdkvs/master/meta"
@@ -30,17 +29,12 @@ func (m *move) blameSource(at meta.Piece, err error) error {
 // isBad reports that a piece is not there, or is not what it should be. It says
 // nothing of a volume that does not answer.
 func isBad(err error) bool {
-	return errors.Is(err, volume.ErrNotFound) || errors.Is(err, volume.ErrCorrupt)
+	return isAny(err, volume.ErrNotFound, volume.ErrCorrupt)
 }
 
 // ofTheBlob reports that an error says nothing of other blobs on the volume.
 func ofTheBlob(err error) bool {
-	for _, target := range []error{volume.ErrNotFound, volume.ErrCorrupt, volume.ErrExists, volume.ErrInvalid, context.Canceled} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, volume.ErrNotFound, volume.ErrCorrupt, volume.ErrExists, volume.ErrInvalid, context.Canceled)
 }
 
 // judge leaves the volumes that have failed alone for a while. Without it a volume that is down would be asked
