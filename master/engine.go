@@ -24,6 +24,7 @@ type Blobs interface {
 	Delete(ctx context.Context, ids []volume.BlobID) error
 	List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error)
 	Verify(ctx context.Context, id volume.BlobID) error
+	Damaged(ctx context.Context, after uint64, limit int) ([]volume.Damage, error)
 	Status(ctx context.Context) (volume.Status, error)
 	Claim(ctx context.Context, cluster string) error
 }

@@ -192,6 +192,13 @@ func (v *testVolume) Verify(ctx context.Context, id volume.BlobID) error {
 	return v.Blobs.Verify(ctx, id)
 }
 
+func (v *testVolume) Damaged(ctx context.Context, after uint64, limit int) ([]volume.Damage, error) {
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	return v.Blobs.Damaged(ctx, after, limit)
+}
+
 func (v *testVolume) Claim(ctx context.Context, cluster string) error {
 	if err := v.err(); err != nil {
 		return err

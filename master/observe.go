@@ -132,6 +132,13 @@ func (o observed) Verify(ctx context.Context, id volume.BlobID) error {
 	return x.end(o.v.blobs.Verify(x.ctx, id))
 }
 
+// Damaged implements Blobs.
+func (o observed) Damaged(ctx context.Context, after uint64, limit int) ([]volume.Damage, error) {
+	x := o.visit(ctx)
+	found, err := o.v.blobs.Damaged(x.ctx, after, limit)
+	return found, x.end(err)
+}
+
 // Status implements Blobs.
 func (o observed) Status(ctx context.Context) (volume.Status, error) {
 	x := o.visit(ctx)

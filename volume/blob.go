@@ -84,6 +84,17 @@ type Status struct {
 	Writes       uint64 // blobs and tombstones acknowledged since start
 	Quarantined  int64  // records found corrupt and set aside
 	CorruptReads uint64 // reads that failed verification since start
+	Run          uint64 // names the start, at random: the numbers of Damaged are of it
+	Damaged      uint64 // number of the newest finding of Damaged; 0: there was none
+}
+
+// Damage is something that verification has found bad: in a scrub, in a read, or
+// when the volume was opened.
+type Damage struct {
+	Seq   uint64 // in the order in which it was found, from 1 with each start of the volume
+	Blob  BlobID // zero: it can not be told which blobs lie there
+	Part  string // of the blob, or what lies there; for people
+	Found time.Time
 }
 
 // Blobs is the contract of a blob store, kept alike by *Store in process and by
@@ -117,6 +128,13 @@ type Blobs interface {
 
 	// Verify re-reads a whole blob and checks every block.
 	Verify(ctx context.Context, id BlobID) error
+
+	// Damaged returns up to limit findings with numbers above after, in order of
+	// their numbers: what verification has found bad since the start that
+	// Status.Run names. A blob is found once, and anew with a higher number where
+	// that is an hour ago; a deleted one leaves. Only the newest few thousand are
+	// remembered.
+	Damaged(ctx context.Context, after uint64, limit int) ([]Damage, error)
 
 	// Status reports identity, capacity and health.
 	Status(ctx context.Context) (Status, error)

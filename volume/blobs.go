@@ -110,6 +110,8 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 		Writes:       s.writes.Load(),
 		Quarantined:  s.quarantined.Load(),
 		CorruptReads: s.corruptReads.Load(),
+		Run:          s.findings.run,
+		Damaged:      s.findings.newest(),
 	}
 	status.Full = s.cfg.Reserve >= 0 && status.Free <= status.Reserve
 	for _, g := range s.segs.all() {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 )
 
 // CorruptError says which stored bytes failed verification. errors.Is matches
@@ -33,46 +32,24 @@ func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 // Unwrap returns the error of the read, if it was one.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// maxDamageLogged bounds the memory of what was logged; beyond it, damage that
-// is met again is logged again.
-const maxDamageLogged = 10_000
-
-// damageLog remembers which damage was logged.
-type damageLog struct {
-	mu   sync.Mutex
-	seen map[damagePlace]struct{}
-}
-
-type damagePlace struct {
-	file   string
-	offset int64
-}
-
-// first reports whether the damage was not seen before.
-func (d *damageLog) first(e *CorruptError) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at := damagePlace{e.File, e.Offset}
-	if _, ok := d.seen[at]; ok {
-		return false
-	}
-	if d.seen == nil || len(d.seen) >= maxDamageLogged {
-		d.seen = make(map[damagePlace]struct{})
-	}
-	d.seen[at] = struct{}{}
-	return true
-}
-
-// corrupt describes damage and logs it, once.
+// corrupt describes damage, notes it for those who ask for it, and logs it, once.
 func (s *Store) corrupt(file string, offset int64, id BlobID, part string, cause error) *CorruptError {
+	e := s.describe(file, offset, id, part, cause)
+	if s.findings.add(e, s.cfg.Clock()) {
+		s.logDamage(e)
+	}
+	return e
+}
+
+func (s *Store) describe(file string, offset int64, id BlobID, part string, cause error) *CorruptError {
 	if errors.Is(cause, io.EOF) { // which a reader of the blob must not take for its end
 		cause = io.ErrUnexpectedEOF
 	}
-	e := &CorruptError{Volume: s.uuid, File: file, Offset: offset, Blob: id, Part: part, Err: cause}
-	if s.damage.first(e) {
-		s.log.Error("stored bytes are corrupt", "file", file, "offset", offset, "blob", id, "part", part, "error", cause)
-	}
-	return e
+	return &CorruptError{Volume: s.uuid, File: file, Offset: offset, Blob: id, Part: part, Err: cause}
+}
+
+func (s *Store) logDamage(e *CorruptError) {
+	s.log.Error("stored bytes are corrupt", "file", e.File, "offset", e.Offset, "blob", e.Blob, "part", e.Part, "error", e.Err)
 }
 
 // corruptRead counts a read that failed verification; other errors pass.

@@ -112,3 +112,13 @@ func (s *Store) Place(id BlobID) Place {
 
 // Read reads the blob there.
 func (p Place) Read() error { return p.s.verifySmall(p.id, p.e) }
+
+// Find notes damage to a blob, wherever it is.
+func (s *Store) Find(id BlobID) { _ = s.corrupt("file", 0, id, "header", nil) }
+
+// Remembered returns how many findings are held.
+func (s *Store) Remembered() int {
+	s.findings.mu.Lock()
+	defer s.findings.mu.Unlock()
+	return len(s.findings.list)
+}

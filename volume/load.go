@@ -117,7 +117,7 @@ func (s *Store) checkSegmentHeader(h segmentHeader, num uint32) error {
 // affected: they are read by the file's name and the volume's UUID.
 func (s *Store) quarantineHeader(g *segment) {
 	s.quarantined.Add(1)
-	_ = s.corrupt(g.file.Name(), 0, BlobID{}, "segment header", nil) // logged: nobody asked for these bytes
+	s.logDamage(s.describe(g.file.Name(), 0, BlobID{}, "segment header", nil))
 }
 
 // quarantineGaps reports bytes between records that were acknowledged and can

@@ -41,12 +41,12 @@ type Store struct {
 	identMu sync.RWMutex // guards ident once Open has returned
 	ident   *identityRecord
 
-	index   index
-	segs    segments
-	journal journal
-	fanout  fanout
-	gauge   gauge
-	damage  damageLog
+	index    index
+	segs     segments
+	journal  journal
+	fanout   fanout
+	gauge    gauge
+	findings findings
 
 	// life is held for reading by what must end before the directory is
 	// unlocked, and for writing to set closed.
@@ -88,6 +88,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, closing: make(chan struct{})}
 	s.segs = segments{dir: s.path(segmentsDir), open: map[uint32]*segment{}, superseded: map[uint32]bool{}}
 	s.fanout.made = map[string]bool{}
+	s.findings.run = newRun()
 	s.journal.s = s
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open volume %s: %w", cfg.Dir, err), s.closeFiles())

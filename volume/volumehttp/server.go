@@ -110,6 +110,7 @@ func (s *Server) routes() {
 		"POST /v1/delete":            s.deleteMany,
 		"POST /v1/claim":             s.claim,
 		"GET /v1/status":             s.status,
+		"GET /v1/damaged":            s.damaged,
 		"/": func(_ *response, r *http.Request) error {
 			return fmt.Errorf("no route %s %s: %w", r.Method, r.URL.Path, volume.ErrInvalid)
 		},

@@ -66,6 +66,31 @@ func (s *Server) list(w *response, r *http.Request) error {
 	return nil
 }
 
+func (s *Server) damaged(w *response, r *http.Request) error {
+	limit, err := queryInt(r, "limit", pageSize)
+	if err != nil {
+		return err
+	}
+	after, err := queryInt(r, "after", 0)
+	if err != nil {
+		return err
+	}
+	if limit <= 0 || after < 0 {
+		return fmt.Errorf("damage after %d, limit %d: %w", after, limit, volume.ErrInvalid)
+	}
+	page := min(limit, pageSize)
+	found, err := s.blobs.Damaged(r.Context(), uint64(after), int(page))
+	if err != nil {
+		return err
+	}
+	answer := damagedJSON{Damaged: make([]damageJSON, len(found)), More: int64(len(found)) == page && page < limit}
+	for i, d := range found {
+		answer.Damaged[i] = encodeDamage(d)
+	}
+	w.json(http.StatusOK, answer)
+	return nil
+}
+
 func (s *Server) status(w *response, r *http.Request) error {
 	status, err := s.blobs.Status(r.Context())
 	if err != nil {

@@ -120,6 +120,16 @@ type (
 		Created    time.Time `json:"created"`
 		Descriptor []byte    `json:"descriptor,omitempty"`
 	}
+	damagedJSON struct {
+		Damaged []damageJSON `json:"damaged"`
+		More    bool         `json:"more"` // the page was cut short: ask on from its last number
+	}
+	damageJSON struct {
+		Seq   uint64    `json:"seq"`
+		Blob  string    `json:"blob,omitempty"` // none: it is not known
+		Part  string    `json:"part"`
+		Found time.Time `json:"found"`
+	}
 	statusJSON struct {
 		Volume       string `json:"volume"`
 		Cluster      string `json:"cluster"`
@@ -135,6 +145,8 @@ type (
 		Writes       uint64 `json:"writes"`
 		Quarantined  int64  `json:"quarantined"`
 		CorruptReads uint64 `json:"corrupt_reads"`
+		Run          uint64 `json:"run"`
+		Damaged      uint64 `json:"damaged"`
 	}
 )
 
@@ -147,12 +159,31 @@ func (j infoJSON) decode() (volume.Info, error) {
 	return volume.Info{ID: id, Size: j.Size, Created: j.Created, Descriptor: j.Descriptor}, err
 }
 
+func encodeDamage(d volume.Damage) damageJSON {
+	j := damageJSON{Seq: d.Seq, Part: bounded(d.Part), Found: d.Found}
+	if d.Blob != (volume.BlobID{}) {
+		j.Blob = d.Blob.String()
+	}
+	return j
+}
+
+func (j damageJSON) decode() (volume.Damage, error) {
+	d := volume.Damage{Seq: j.Seq, Part: j.Part, Found: j.Found}
+	if j.Blob == "" {
+		return d, nil
+	}
+	var err error
+	d.Blob, err = volume.ParseBlobID(j.Blob)
+	return d, err
+}
+
 func encodeStatus(s volume.Status) statusJSON {
 	return statusJSON{
 		Volume: s.Volume, Cluster: s.Cluster,
 		Blobs: s.Blobs, Bytes: s.Bytes, DeadBytes: s.DeadBytes,
 		Capacity: s.Capacity, Free: s.Free, Reserve: s.Reserve, Full: s.Full, ReadOnly: s.ReadOnly,
 		Syncs: s.Syncs, Writes: s.Writes, Quarantined: s.Quarantined, CorruptReads: s.CorruptReads,
+		Run: s.Run, Damaged: s.Damaged,
 	}
 }
 
@@ -162,6 +193,7 @@ func (j statusJSON) decode() volume.Status {
 		Blobs:    j.Blobs, Bytes: j.Bytes, DeadBytes: j.DeadBytes,
 		Capacity: j.Capacity, Free: j.Free, Reserve: j.Reserve, Full: j.Full, ReadOnly: j.ReadOnly,
 		Syncs: j.Syncs, Writes: j.Writes, Quarantined: j.Quarantined, CorruptReads: j.CorruptReads,
+		Run: j.Run, Damaged: j.Damaged,
 	}
 }
 

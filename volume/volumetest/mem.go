@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -27,13 +28,17 @@ type Mem struct {
 	syncs    uint64
 	writes   uint64
 	badReads uint64
+	run      uint64
+	damaged  uint64 // number of the newest of found
+	found    []volume.Damage
 }
 
-// memBlob is immutable but for Corrupt, which replaces it.
+// memBlob is immutable but for Corrupt and CorruptDescriptor, which replace it.
 type memBlob struct {
-	info volume.Info
-	data []byte
-	crcs []uint32
+	info    volume.Info
+	data    []byte
+	crcs    []uint32
+	badDesc bool
 }
 
 var _ volume.Blobs = (*Mem)(nil)
@@ -44,6 +49,7 @@ func NewMem() *Mem {
 		identity: volume.Identity{Volume: randomUUID()},
 		blobs:    map[volume.BlobID]*memBlob{},
 		capacity: math.MaxInt64,
+		run:      rand.Uint64(),
 	}
 }
 
@@ -69,7 +75,7 @@ func (m *Mem) Corrupt(id volume.BlobID, offset int64) bool {
 	if b == nil || offset < 0 || offset >= b.info.Size {
 		return false
 	}
-	bad := &memBlob{info: b.info, data: bytes.Clone(b.data), crcs: b.crcs}
+	bad := &memBlob{info: b.info, data: bytes.Clone(b.data), crcs: b.crcs, badDesc: b.badDesc}
 	bad.data[offset] ^= 1
 	m.blobs[id] = bad
 	return true
@@ -191,6 +197,9 @@ func (m *Mem) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
 	if err != nil {
 		return volume.Info{}, err
 	}
+	if b.badDesc {
+		return volume.Info{}, m.corrupt(id, "descriptor")
+	}
 	info := b.info
 	info.Descriptor = bytes.Clone(info.Descriptor)
 	return info, nil
@@ -238,6 +247,9 @@ func (m *Mem) List(ctx context.Context, after volume.BlobID, limit int) ([]volum
 
 // Verify implements volume.Blobs.
 func (m *Mem) Verify(ctx context.Context, id volume.BlobID) error {
+	if _, err := m.Stat(ctx, id); err != nil {
+		return err
+	}
 	r, err := m.Get(ctx, id, 0, -1)
 	if err != nil {
 		return err
@@ -265,6 +277,8 @@ func (m *Mem) Status(ctx context.Context) (volume.Status, error) {
 		Syncs:        m.syncs,
 		Writes:       m.writes,
 		CorruptReads: m.badReads,
+		Run:          m.run,
+		Damaged:      m.damaged,
 	}, nil
 }
 
@@ -317,10 +331,7 @@ func (r *memReader) next() ([]byte, error) {
 	first := index * volume.BlockSize
 	block := r.blob.data[first:min(first+volume.BlockSize, r.blob.info.Size)]
 	if volume.BlockCRC(r.blob.info.ID, uint32(index), block) != r.blob.crcs[index] {
-		r.mem.mu.Lock()
-		r.mem.badReads++
-		r.mem.mu.Unlock()
-		return nil, fmt.Errorf("blob %s block %d: %w", r.blob.info.ID, index, volume.ErrCorrupt)
+		return nil, r.mem.corrupt(r.blob.info.ID, fmt.Sprintf("block %d", index))
 	}
 	return block[r.pos-first : min(int64(len(block)), r.end-first)], nil
 }

@@ -64,6 +64,8 @@ func RunFactory(t *testing.T, f Factory) {
 		{"Concurrent", testConcurrent, true},
 		{"Reopen", testReopen, f.Reopen != nil},
 		{"Corrupt", testCorrupt, f.Corrupt != nil},
+		{"DamagedNothing", testDamagedNothing, true},
+		{"Damaged", testDamaged, f.Corrupt != nil},
 	}
 	for _, test := range tests {
 		if !test.can {
