@@ -20,6 +20,7 @@ import (
 type Blobs interface {
 	Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error
 	Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error)
+	Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error)
 	Stat(ctx context.Context, id volume.BlobID) (volume.Info, error)
 	Delete(ctx context.Context, ids []volume.BlobID) error
 	List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error)

@@ -55,7 +55,7 @@ type testVolume struct {
 	down    atomic.Bool // every call fails with ErrUnavailable
 	lost    atomic.Bool // calls that write take effect, and their answer is lost
 	deletes atomic.Int64
-	gets    atomic.Int64 // calls of Get
+	gets    atomic.Int64 // calls of Get and Open
 	opens   atomic.Int64 // readers open
 	puts    atomic.Int64 // under way
 	free    atomic.Int64 // bytes free, as its status says; 0: plenty
@@ -137,6 +137,19 @@ func (v *testVolume) Get(ctx context.Context, id volume.BlobID, offset, length i
 		return (*f)(v, g)
 	}
 	return v.read(g)
+}
+
+// Open is a Get, with what its faults are, and a Stat.
+func (v *testVolume) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	r, err := v.Get(ctx, id, offset, length)
+	if err != nil {
+		return volume.Info{}, nil, err
+	}
+	info, err := v.Stat(ctx, id)
+	if err != nil {
+		return volume.Info{}, nil, errors.Join(err, r.Close())
+	}
+	return info, r, nil
 }
 
 // testBlob counts the readers that were not closed. It keeps reading from the

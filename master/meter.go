@@ -88,6 +88,18 @@ func (m metered) Get(ctx context.Context, id volume.BlobID, offset, length int64
 	return &meteredBlob{ReadCloser: r, m: m.meter}, nil
 }
 
+// Open counts a read, and the bytes that are read of it.
+func (m metered) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	m.reads.Add(1)
+	began := time.Now()
+	info, r, err := m.Blobs.Open(ctx, id, offset, length)
+	if err != nil {
+		return info, nil, m.fault(err)
+	}
+	m.readLatency.Add(time.Since(began))
+	return info, &meteredBlob{ReadCloser: r, m: m.meter}, nil
+}
+
 // Delete counts a call.
 func (m metered) Delete(ctx context.Context, ids []volume.BlobID) error {
 	m.deletes.Add(1)

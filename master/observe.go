@@ -163,6 +163,17 @@ func (o observed) Get(ctx context.Context, id volume.BlobID, offset, length int6
 	return &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
 }
 
+// Open implements Blobs.
+func (o observed) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	x := o.visit(ctx)
+	began := time.Now()
+	info, r, err := o.v.blobs.Open(x.ctx, id, offset, length)
+	if err != nil {
+		return volume.Info{}, nil, x.end(err)
+	}
+	return info, &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
+}
+
 // observedBlob is a blob that is being read. It is used by one goroutine.
 type observedBlob struct {
 	r       io.ReadCloser

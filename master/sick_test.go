@@ -59,6 +59,15 @@ func (v *sickVolume) Get(ctx context.Context, id volume.BlobID, offset, length i
 	return &sickBlob{ReadCloser: r, v: v, ctx: ctx}, nil
 }
 
+func (v *sickVolume) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	r, err := v.Get(ctx, id, offset, length)
+	if err != nil {
+		return volume.Info{}, nil, err
+	}
+	info, err := v.testVolume.Stat(ctx, id)
+	return info, r, err
+}
+
 // sickBlob gives one byte at a time.
 type sickBlob struct {
 	io.ReadCloser

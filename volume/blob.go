@@ -117,6 +117,10 @@ type Blobs interface {
 	// is deleted meanwhile. The reader also implements io.WriterTo.
 	Get(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error)
 
+	// Open is Get and Stat at once: the range, and what the blob is. Where that can
+	// not be verified it is ErrCorrupt, however good the bytes of the range are.
+	Open(ctx context.Context, id BlobID, offset, length int64) (Info, io.ReadCloser, error)
+
 	// Stat returns a blob's size, time and descriptor, verified.
 	Stat(ctx context.Context, id BlobID) (Info, error)
 

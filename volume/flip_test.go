@@ -91,9 +91,16 @@ func checkFlipped(t *testing.T, disk *vfs.Mem, want map[volume.BlobID][]byte, ki
 		case err != nil:
 			failed++
 		}
-		info, err := s.Stat(t.Context(), id)
-		if err == nil && (!bytes.Equal(info.Descriptor, descriptorOf(id)) || info.Size != int64(len(data))) {
+		info, statErr := s.Stat(t.Context(), id)
+		if statErr == nil && (!bytes.Equal(info.Descriptor, descriptorOf(id)) || info.Size != int64(len(data))) {
 			t.Errorf("stat %s: size %d, descriptor %q", id, info.Size, info.Descriptor)
+		}
+		info, opened, openErr := openWhole(t.Context(), s, id)
+		if openErr == nil && (!bytes.Equal(opened, data) || !bytes.Equal(info.Descriptor, descriptorOf(id)) || info.Size != int64(len(data))) {
+			t.Errorf("open %s: size %d, descriptor %q, %d bytes", id, info.Size, info.Descriptor, len(opened))
+		}
+		if (openErr == nil) != (err == nil && statErr == nil) {
+			t.Errorf("open %s: %v, where get says %v and stat %v", id, openErr, err, statErr)
 		}
 		if s.Verify(t.Context(), id) != nil {
 			failed++

@@ -14,33 +14,55 @@ import (
 // Get implements Blobs. Damage in the first blocks already fails Get itself, so
 // that the caller can turn to another copy before anything was sent.
 func (s *Store) Get(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error) {
-	r, err := s.reader(ctx, id, offset, length)
+	r, err := s.begin(blobReader{ctx: ctx, s: s, id: id}, offset, length)
 	if err != nil {
-		return nil, fmt.Errorf("get blob %s: %w", id, s.corruptRead(err))
-	}
-	if err := r.advance(); err != nil && !errors.Is(err, io.EOF) {
-		return nil, errors.Join(fmt.Errorf("get blob %s: %w", id, err), r.Close())
+		return nil, fmt.Errorf("get blob %s: %w", id, err)
 	}
 	return r, nil
 }
 
-func (s *Store) reader(ctx context.Context, id BlobID, offset, length int64) (*blobReader, error) {
+// Open implements Blobs. Damage fails it as it fails Get.
+func (s *Store) Open(ctx context.Context, id BlobID, offset, length int64) (Info, io.ReadCloser, error) {
+	var info Info
+	r, err := s.begin(blobReader{ctx: ctx, s: s, id: id, info: &info}, offset, length)
+	if err != nil {
+		return Info{}, nil, fmt.Errorf("open blob %s: %w", id, err)
+	}
+	r.info = nil // the caller's from now on
+	return info, r, nil
+}
+
+// begin opens a range of a blob for a reader and verifies its first block.
+func (s *Store) begin(from blobReader, offset, length int64) (*blobReader, error) {
+	r, err := s.reader(from, offset, length)
+	if err != nil {
+		return nil, s.corruptRead(err)
+	}
+	if err := r.advance(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// reader opens a range of a blob for a reader.
+func (s *Store) reader(from blobReader, offset, length int64) (*blobReader, error) {
 	for {
-		e, err := s.lookup(ctx, id)
+		e, err := s.lookup(from.ctx, from.id)
 		if err != nil {
 			return nil, err
 		}
-		r := &blobReader{ctx: ctx, s: s, id: id, size: e.size()}
+		r := from
+		r.size = e.size()
 		if r.next, r.end, err = span(e.size(), offset, length); err != nil {
 			return nil, err
 		}
 		if e.large() {
-			err = s.openLarge(r, e)
+			err = s.openLarge(&r, e)
 		} else {
-			err = s.openSmall(r, e)
+			err = s.openSmall(&r, e)
 		}
 		if err == nil {
-			return r, nil
+			return &r, nil
 		}
 		_ = r.Close() // nothing was read
 		if !errors.Is(err, errMoved) {
@@ -102,7 +124,7 @@ func (s *Store) segmentOf(id BlobID, e entry) (*segment, error) {
 // the segment's file once more, which stays readable whatever becomes of the
 // segment.
 func (s *Store) openSmall(r *blobReader, e entry) error {
-	if r.next == r.end {
+	if r.next == r.end && r.info == nil {
 		return nil
 	}
 	g, err := s.segmentOf(r.id, e)
@@ -110,6 +132,11 @@ func (s *Store) openSmall(r *blobReader, e entry) error {
 		return err
 	}
 	defer g.release()
+	if r.info != nil {
+		if *r.info, err = s.smallInfo(g, r.id, e); err != nil || r.next == r.end {
+			return err
+		}
+	}
 	r.name, r.base = g.file.Name(), int64(e.off)
 	first := r.next / BlockSize
 	blocks := blockCount(r.end) - first
@@ -144,7 +171,10 @@ func (s *Store) openLarge(r *blobReader, e entry) error {
 		return err
 	}
 	r.name, r.file = file.Name(), file
-	return nil
+	if r.info != nil {
+		*r.info, err = s.largeInfo(file, r.id, e)
+	}
+	return err
 }
 
 func (s *Store) largeFile(id BlobID, e entry) (vfs.File, error) {

@@ -266,3 +266,13 @@ func (l *logs) String() string {
 }
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// openWhole is get, with what the blob is.
+func openWhole(ctx context.Context, s *volume.Store, id volume.BlobID) (volume.Info, []byte, error) {
+	info, r, err := s.Open(ctx, id, 0, -1)
+	if err != nil {
+		return info, nil, err
+	}
+	data, err := io.ReadAll(r)
+	return info, data, errors.Join(err, r.Close())
+}

@@ -17,6 +17,7 @@ type blobReader struct {
 	ctx  context.Context
 	s    *Store
 	id   BlobID
+	info *Info // what the blob is, to be read with it; nil: not asked for
 	size int64 // payload of the whole blob
 	name string
 	base int64 // where the record begins in the file

@@ -172,39 +172,47 @@ func (s *Store) Stat(ctx context.Context, id BlobID) (Info, error) {
 }
 
 func (s *Store) stat(id BlobID, e entry) (Info, error) {
-	h, desc, err := s.readInfo(id, e)
-	if err != nil {
-		return Info{}, err
-	}
-	return Info{ID: id, Size: int64(h.payload), Created: time.Unix(0, h.created), Descriptor: desc}, nil
-}
-
-func (s *Store) readInfo(id BlobID, e entry) (header, []byte, error) {
 	if e.large() {
 		file, err := s.largeFile(id, e)
 		if err != nil {
-			return header{}, nil, err
+			return Info{}, err
 		}
-		h, err := s.largeHeader(file, id, e)
-		if err != nil {
-			return header{}, nil, errors.Join(err, file.Close())
-		}
-		desc, err := s.largeDescriptor(file, &h)
-		return h, desc, errors.Join(err, file.Close())
+		info, err := s.largeInfo(file, id, e)
+		return info, errors.Join(err, file.Close())
 	}
 	g, err := s.segmentOf(id, e)
 	if err != nil {
-		return header{}, nil, err
+		return Info{}, err
 	}
 	defer g.release()
+	return s.smallInfo(g, id, e)
+}
+
+// smallInfo reads and verifies what a small blob is.
+func (s *Store) smallInfo(g *segment, id BlobID, e entry) (Info, error) {
 	var b [headerLen]byte
 	if _, err := g.file.ReadAt(b[:], int64(e.off)); err != nil {
-		return header{}, nil, s.corrupt(g.file.Name(), int64(e.off), id, "header", err)
+		return Info{}, s.corrupt(g.file.Name(), int64(e.off), id, "header", err)
 	}
 	h, ok := parseHeader(b[:], s.seed, e.seg, e.off)
 	if !ok || !e.matches(id, &h) {
-		return header{}, nil, s.corrupt(g.file.Name(), int64(e.off), id, "header", nil)
+		return Info{}, s.corrupt(g.file.Name(), int64(e.off), id, "header", nil)
 	}
 	desc, err := s.readDescriptor(g.file, int64(e.off)+headerLen+blocksLen(int64(h.payload)), &h)
-	return h, desc, err
+	return h.info(desc), err
+}
+
+// largeInfo reads and verifies what a large blob is.
+func (s *Store) largeInfo(file vfs.File, id BlobID, e entry) (Info, error) {
+	h, err := s.largeHeader(file, id, e)
+	if err != nil {
+		return Info{}, err
+	}
+	desc, err := s.largeDescriptor(file, &h)
+	return h.info(desc), err
+}
+
+// info is what a blob's header and descriptor say.
+func (h *header) info(desc []byte) Info {
+	return Info{ID: h.id, Size: int64(h.payload), Created: time.Unix(0, h.created), Descriptor: desc}
 }

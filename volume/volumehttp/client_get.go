@@ -19,13 +19,34 @@ var errClosed = errors.New("read of a closed blob")
 // Get implements volume.Blobs. Close a reader that is not read to its end, or
 // its connection stays in use.
 func (c *Client) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
-	r := request{method: http.MethodGet, path: blobPath(id)}
-	if offset != 0 || length != -1 {
-		r.query = url.Values{
-			"offset": {strconv.FormatInt(offset, 10)}, "length": {strconv.FormatInt(length, 10)},
-		}
+	r, err := c.openRange(ctx, id, offset, length, url.Values{})
+	if err != nil {
+		return nil, err
 	}
-	k, err := c.start(ctx, r)
+	return r, nil
+}
+
+// Open implements volume.Blobs, in one request. Close the reader as that of Get.
+func (c *Client) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	r, err := c.openRange(ctx, id, offset, length, url.Values{paramInfo: {infoFirst}})
+	if err != nil {
+		return volume.Info{}, nil, err
+	}
+	info, err := r.info()
+	if err != nil {
+		_ = r.Close() // never fails
+		return volume.Info{}, nil, err
+	}
+	return info, r, nil
+}
+
+// openRange asks for a stream of a range of a blob.
+func (c *Client) openRange(ctx context.Context, id volume.BlobID, offset, length int64, query url.Values) (*blobReader, error) {
+	if offset != 0 || length != -1 {
+		query.Set("offset", strconv.FormatInt(offset, 10))
+		query.Set("length", strconv.FormatInt(length, 10))
+	}
+	k, err := c.start(ctx, request{method: http.MethodGet, path: blobPath(id), query: query})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +79,35 @@ func (r *blobReader) fill() error {
 		r.err = r.advance()
 	}
 	return r.err
+}
+
+// info reads the frame that says what the blob is. The range is known to lie within
+// the blob from then on.
+func (r *blobReader) info() (volume.Info, error) {
+	kind, payload, err := r.frames.next()
+	if err == nil && kind != kindInfo {
+		err = fmt.Errorf("a %q frame where an info was asked for: %w", kind, errDamaged)
+	}
+	var info volume.Info
+	if err == nil {
+		info = infoOf(r.frames.id, payload)
+		err = r.within(info.Size)
+	}
+	if err != nil {
+		return volume.Info{}, r.call.client.wrap(r.call.failure(err))
+	}
+	return info, nil
+}
+
+// within learns the size of the blob, of which the server has opened a range.
+func (r *blobReader) within(size int64) error {
+	if r.start < 0 || r.start > size || r.want > size-r.start {
+		return fmt.Errorf("%d bytes from %d of a blob of %d: %w", r.want, r.start, size, errDamaged)
+	}
+	if r.want < 0 {
+		r.want = size - r.start
+	}
+	return nil
 }
 
 func (r *blobReader) advance() error {

@@ -2,17 +2,19 @@ package volumehttp
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"tdkvs/volume"
 )
 
 // A stream is a sequence of frames, each a header of 12 bytes and a payload:
 //
-//	 0  1  kind: 'D' data, 'M' descriptor, 'Z' end, 'E' error
+//	 0  1  kind: 'D' data, 'M' descriptor, 'I' info, 'Z' end, 'E' error
 //	 1  1  zero
 //	 2  2  u16  data: where in its block the payload begins; else zero
 //	 4  4  u32  payload length
@@ -25,17 +27,22 @@ import (
 // 0xFFFFFF00 | kind for the block number, so that no frame can pass for one of
 // another kind. The payload of the end is the count of data bytes in the stream
 // (u64), that of an error is JSON: {"code": ..., "message": ...}, or empty in a put.
+// That of an info is what the blob is: its size (u64), when it was created (i64, ns
+// since 1970) and its descriptor.
 //
 // A put is D* M Z, or D* E where the client has to give up. A get is D* Z, or
-// D* E where the store failed midway.
+// D* E where the store failed midway; where it was asked what the blob is, I
+// comes first.
 const (
 	frameHeader = 12
 
 	kindData       = 'D'
 	kindDescriptor = 'M'
+	kindInfo       = 'I'
 	kindEnd        = 'Z'
 	kindError      = 'E'
 
+	infoPayload     = 16 // before the descriptor
 	endPayload      = 8
 	maxErrorPayload = 4 << 10
 )
@@ -77,6 +84,24 @@ func appendEnd(dst []byte, id volume.BlobID, total int64) []byte {
 	var payload [endPayload]byte
 	binary.LittleEndian.PutUint64(payload[:], uint64(total))
 	return appendFrame(dst, id, kindEnd, payload[:])
+}
+
+// appendInfo appends the frame that says what a blob is.
+func appendInfo(dst []byte, info volume.Info) []byte {
+	payload := make([]byte, infoPayload, infoPayload+len(info.Descriptor))
+	binary.LittleEndian.PutUint64(payload, uint64(info.Size))
+	binary.LittleEndian.PutUint64(payload[8:], uint64(info.Created.UnixNano()))
+	return appendFrame(dst, info.ID, kindInfo, append(payload, info.Descriptor...))
+}
+
+// infoOf is what the payload of an info frame says. The descriptor is a copy.
+func infoOf(id volume.BlobID, payload []byte) volume.Info {
+	return volume.Info{
+		ID:         id,
+		Size:       int64(binary.LittleEndian.Uint64(payload)),
+		Created:    time.Unix(0, int64(binary.LittleEndian.Uint64(payload[8:]))),
+		Descriptor: bytes.Clone(payload[infoPayload:]),
+	}
 }
 
 // frameBuffer is what a frameReader's buffer must hold at least; twice the
@@ -135,6 +160,8 @@ func (f *frameReader) checkHeader(header []byte, kind byte, length uint32) error
 		ok = !f.partial && length > 0 && int64(length) <= volume.BlockSize-want
 	case kindDescriptor:
 		ok = length <= volume.MaxDescriptor
+	case kindInfo:
+		ok = length >= infoPayload && length <= infoPayload+volume.MaxDescriptor
 	case kindEnd:
 		ok = length == endPayload
 	case kindError:

@@ -64,7 +64,7 @@ func NewServer(ctx context.Context, blobs volume.Blobs, config ServerConfig) (*S
 	}
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, frameBuffer) }
 	s.buffers.New = func() any {
-		b := make([]byte, frameHeader+volume.BlockSize+frameHeader+endPayload)
+		b := make([]byte, 0, sendBuffer+2<<10) // most descriptors fit
 		return &b
 	}
 	s.routes()

@@ -6,59 +6,85 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"tdkvs/volume"
 )
 
-func (s *Server) get(w *response, r *http.Request) (err error) {
-	id, err := pathID(r)
+func (s *Server) get(w *response, r *http.Request) error {
+	b, err := rangeOf(r)
 	if err != nil {
 		return err
 	}
-	offset, err := queryInt(r, "offset", 0)
-	if err != nil {
-		return err
-	}
-	length, err := queryInt(r, "length", -1)
-	if err != nil {
-		return err
-	}
-	blob, err := s.blobs.Get(r.Context(), id, offset, length)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := blob.Close(); closeErr != nil {
-			s.log.WarnContext(r.Context(), "close of a blob failed", "id", id, "error", closeErr)
+	switch withInfo := r.URL.Query().Get(paramInfo); withInfo {
+	case "":
+		b.body, err = s.blobs.Get(r.Context(), b.id, b.offset, b.length)
+	case infoFirst:
+		var info volume.Info
+		if info, b.body, err = s.blobs.Open(r.Context(), b.id, b.offset, b.length); err == nil {
+			b.info = appendInfo(nil, info)
 		}
-	}()
-	buf := s.buffers.Get().(*[]byte)
-	defer s.buffers.Put(buf)
-	return s.sendFrames(w, r, blobRange{id: id, offset: offset, length: length, body: blob}, *buf)
+	default:
+		err = fmt.Errorf("parameter %s=%q: %w", paramInfo, withInfo, volume.ErrInvalid)
+	}
+	if err != nil {
+		return err
+	}
+	return s.sendBlob(w, r, b)
 }
 
 // blobRange is what a get sends.
 type blobRange struct {
 	id             volume.BlobID
-	offset, length int64 // length -1: to the end of the blob
-	body           io.Reader
+	offset, length int64  // length -1: to the end of the blob
+	info           []byte // the first frame, where it was asked for
+	body           io.ReadCloser
 }
 
-// sendFrames sends a range, one block at a time. A failure before the first
-// frame is returned, to become an error response; a later one becomes an error
-// frame.
+// rangeOf reads which range is asked for.
+func rangeOf(r *http.Request) (b blobRange, err error) {
+	if b.id, err = pathID(r); err != nil {
+		return b, err
+	}
+	if b.offset, err = queryInt(r, "offset", 0); err != nil {
+		return b, err
+	}
+	b.length, err = queryInt(r, "length", -1)
+	return b, err
+}
+
+// sendBlob sends a range and closes it.
+func (s *Server) sendBlob(w *response, r *http.Request, b blobRange) error {
+	defer func() {
+		if err := b.body.Close(); err != nil {
+			s.log.WarnContext(r.Context(), "close of a blob failed", "id", b.id, "error", err)
+		}
+	}()
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	*buf = slices.Grow((*buf)[:0], len(b.info)+sendBuffer)
+	return s.sendFrames(w, r, b, *buf)
+}
+
+// sendBuffer is the room for a data frame and the end behind it.
+const sendBuffer = frameHeader + volume.BlockSize + frameHeader + endPayload
+
+// sendFrames sends a range, one block at a time, from a buffer that has room for
+// sendBuffer and the info. A failure before the first frame is returned, to become
+// an error response; a later one becomes an error frame.
 func (s *Server) sendFrames(w *response, r *http.Request, b blobRange, buf []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", typeFrames)
-	for pos := b.offset; ; {
-		block := buf[frameHeader : frameHeader+volume.BlockSize-pos%volume.BlockSize]
+	out := append(buf[:0], b.info...)
+	for pos := b.offset; ; out = buf[:0] {
+		at := len(out) + frameHeader
+		block := buf[at : at+volume.BlockSize-int(pos%volume.BlockSize)]
 		n, readErr := readBlock(b.body, block)
-		out := buf[:0]
 		if n > 0 {
-			putHeader(buf[:frameHeader], b.id, kindData, pos, block[:n])
-			out = buf[:frameHeader+n]
+			putHeader(buf[len(out):at], b.id, kindData, pos, block[:n])
+			out = buf[:at+n]
 			pos += int64(n)
 		}
 		if errors.Is(readErr, io.EOF) && b.length >= 0 && pos-b.offset != b.length {

@@ -23,6 +23,10 @@ const (
 	headerCRC      = "Tdkvs-Crc32c" // of a JSON body, hexadecimal
 	headerAuth     = "Authorization"
 
+	// paramInfo asks for the info frame of a get stream; infoFirst is its only value.
+	paramInfo = "info"
+	infoFirst = "first"
+
 	protocolVersion = "1"
 	typeFrames      = "application/vnd.tdkvs.frames"
 	typeJSON        = "application/json"

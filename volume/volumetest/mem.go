@@ -191,6 +191,17 @@ func (m *Mem) Get(ctx context.Context, id volume.BlobID, offset, length int64) (
 	return &memReader{mem: m, ctx: ctx, blob: b, pos: offset, end: offset + length}, nil
 }
 
+// Open implements volume.Blobs.
+func (m *Mem) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
+	r, err := m.Get(ctx, id, offset, length)
+	if err != nil {
+		return volume.Info{}, nil, err
+	}
+	info := r.(*memReader).blob.info // the blob may be gone already
+	info.Descriptor = bytes.Clone(info.Descriptor)
+	return info, r, nil
+}
+
 // Stat implements volume.Blobs.
 func (m *Mem) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
 	b, err := m.find(ctx, id)

@@ -50,6 +50,10 @@ func RunFactory(t *testing.T, f Factory) {
 		{"Ranges", testRanges, true},
 		{"InvalidRanges", testInvalidRanges, true},
 		{"WriterTo", testWriterTo, true},
+		{"Open", testOpen, true},
+		{"OpenDescriptors", testOpenDescriptors, true},
+		{"OpenRefused", testOpenRefused, true},
+		{"OpenSurvivesDelete", testOpenSurvivesDelete, true},
 		{"Delete", testDelete, true},
 		{"DeleteBatch", testDeleteBatch, true},
 		{"ReadSurvivesDelete", testReadSurvivesDelete, true},
@@ -66,6 +70,7 @@ func RunFactory(t *testing.T, f Factory) {
 		{"Corrupt", testCorrupt, f.Corrupt != nil},
 		{"DamagedNothing", testDamagedNothing, true},
 		{"Damaged", testDamaged, f.Corrupt != nil},
+		{"OpenCorrupt", testOpenCorrupt, f.Corrupt != nil},
 	}
 	for _, test := range tests {
 		if !test.can {
