@@ -24,7 +24,7 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 		Cluster: st.Cluster, Version: g.cfg.Admin.Version, Ready: st.Ready,
 		Metadata: adminapi.Metadata{State: adminapi.OK},
 		Replicas: st.Replicas, Classes: adminClasses(st.Classes),
-		Repair:  adminapi.Repair{Queued: st.Backlog.Repairs, Damaged: st.Backlog.Damaged},
+		Repair:  adminapi.Repair{Queued: st.Rebalance.Repairs, Damaged: st.Rebalance.Damaged},
 		Volumes: adminVolumes(st), Zones: adminZones(st), Skew: st.Skew(), Rebalance: adminRebalance(st.Rebalance),
 		Garbage: adminapi.Garbage{
 			Entries: st.Garbage.Entries, Blobs: st.Garbage.Blobs, Postponed: st.Garbage.Postponed,
@@ -191,7 +191,11 @@ func adminRebalance(st master.RebalanceStatus) adminapi.Rebalance {
 	out := adminapi.Rebalance{
 		Epoch: st.Epoch, Active: st.Active, Paused: st.Paused, Pass: st.Pass, Scanned: st.Scanned, Expected: st.Expected,
 		Moved: st.Moved, MovedBytes: st.MovedBytes, Failed: st.Failed, LastError: st.LastError,
-		Started: timeOrNone(st.Started), Finished: timeOrNone(st.Finished),
+		Short: st.Short, Repaired: st.Repaired, Repairs: st.Repairs, Stuck: make([]adminapi.Stuck, 0, len(st.Stuck)),
+		Started: timeOrNone(st.Started), Finished: timeOrNone(st.Finished), Retry: timeOrNone(st.Retry),
+	}
+	for _, s := range st.Stuck {
+		out.Stuck = append(out.Stuck, adminapi.Stuck{Volume: uint32(s.Volume), Damaged: s.Damaged, Parts: s.Parts, Short: s.Short})
 	}
 	out.Concurrency, out.BytesPerSecond = st.Pace()
 	return out

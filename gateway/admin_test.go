@@ -40,15 +40,16 @@ func newFakeOperator() *fakeOperator {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return &fakeOperator{
 		cluster: master.ClusterStatus{
-			Cluster: "c-1", Ready: true, Replicas: 2, Backlog: master.Backlog{Repairs: 6, Damaged: 1},
+			Cluster: "c-1", Ready: true, Replicas: 2,
 			Classes: map[string]master.Class{"": {Code: meta.Code{Data: 4, Parity: 2}, MinSize: 9}, "COLD": {Code: meta.Code{Data: 2, Parity: 1}}},
 			Volumes: []master.VolumeStatus{
 				{VolumeHealth: master.VolumeHealth{Number: 1, UUID: "u-1", Name: "http://a:1", Status: volume.Status{Blobs: 3, Bytes: 300, Free: 10, Capacity: 20, Reserve: 2, DeadBytes: 7}}, Zone: "z", Slots: 2},
 				{VolumeHealth: master.VolumeHealth{Number: 2, UUID: "u-2", Name: "http://b:1", Err: errors.New("gone")}, State: metadb.VolumeDraining, Slots: 1},
 				{VolumeHealth: master.VolumeHealth{Number: 3, UUID: "u-3", Name: "http://c:1", Status: volume.Status{Bytes: 50, ReadOnly: "disk broke"}}, Slots: 1},
 			},
-			Rebalance: master.RebalanceStatus{Rebalance: metadb.Rebalance{Epoch: 4, Active: true, Pass: 1, Scanned: 5, Moved: 2, MovedBytes: 99, Started: at}, Expected: 10},
-			Garbage:   master.GarbageStats{Blobs: 8, LastError: "oops"},
+			Rebalance: master.RebalanceStatus{Rebalance: metadb.Rebalance{Epoch: 4, Active: true, Pass: 1, Scanned: 5, Moved: 2, MovedBytes: 99, Started: at, Short: 3, Repaired: 4, Stuck: []metadb.Stuck{{Volume: 1, Damaged: 7, Parts: 8, Short: 9}}},
+				Expected: 10, Backlog: master.Backlog{Repairs: 6, Damaged: 1}, Retry: at},
+			Garbage: master.GarbageStats{Blobs: 8, LastError: "oops"},
 		},
 		location: master.Location{
 			Object:    meta.Object{VersionID: "v1", Size: 30},
@@ -335,7 +336,8 @@ func TestAdminVolumes(t *testing.T) {
 func TestAdminRebalance(t *testing.T) {
 	t.Parallel()
 	b := newAdminBench(t, nil)
-	if r := wantDocument[adminapi.Rebalance](t, b.ask(t, "GET", "/rebalance", ""), 200); r.Paused || r.Moved != 2 || r.MovedBytes != 99 {
+	if r := wantDocument[adminapi.Rebalance](t, b.ask(t, "GET", "/rebalance", ""), 200); r.Paused || r.Moved != 2 || r.MovedBytes != 99 ||
+		r.Short != 3 || r.Repaired != 4 || r.Repairs != 6 || r.Retry == nil || !slices.Equal(r.Stuck, []adminapi.Stuck{{Volume: 1, Damaged: 7, Parts: 8, Short: 9}}) {
 		t.Errorf("%+v", r)
 	}
 	r := wantDocument[adminapi.Rebalance](t, b.ask(t, "PATCH", "/rebalance", `{"paused": true, "concurrency": 3, "bytes_per_second": -1}`), 200)

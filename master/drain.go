@@ -14,7 +14,8 @@ import (
 // DrainVolume begins to move everything off a volume, after which it leaves the
 // cluster. It is refused, before anything moves, for a volume that is down, for
 // the last one, when the others are too few for the copies and shards that the
-// store keeps, and when they have too little space.
+// store keeps, and when they have too little space. For a volume that is being
+// emptied, and could not be, it looks again at once.
 func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
 	e.changing.Lock()
 	defer e.changing.Unlock()
@@ -23,7 +24,7 @@ func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
 		return err
 	}
 	if v.State == metadb.VolumeDraining {
-		return nil
+		return e.rebalance.lookAgain(ctx)
 	}
 	if err := e.canDrain(ctx, v); err != nil {
 		return err

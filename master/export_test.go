@@ -11,6 +11,17 @@ import (
 // any moment.
 func (e *Engine) RebalanceStep(ctx context.Context) (State, error) { return e.rebalance.Step(ctx) }
 
+// RebalanceWoken reports whether the rebalance was woken since it was asked the
+// last time.
+func (e *Engine) RebalanceWoken() bool {
+	select {
+	case <-e.rebalance.woken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Usable reports whether new blobs go to a volume.
 func (e *Engine) Usable(number meta.VolumeID) bool { return e.usable(number) }
 

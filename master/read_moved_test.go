@@ -161,7 +161,11 @@ func TestSuspects(t *testing.T) {
 		t.Errorf("%d repairs are queued, none was", n)
 	}
 	read(3)
+	s.RebalanceWoken()
 	all := s.repairs()
+	if !s.RebalanceWoken() {
+		t.Error("the repair was not woken")
+	}
 	if len(all) != 1 || all[0].Bucket != bucket || all[0].Key != "k" || all[0].Part != 0 || len(all[0].Suspects) != 1 ||
 		all[0].Suspects[0] != o.Extents[0].Pieces[0] || !all[0].Queued.Equal(s.clock.now()) {
 		t.Fatalf("queued %+v", all)

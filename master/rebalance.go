@@ -3,7 +3,6 @@ package master
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,18 +42,17 @@ type rebalancer struct {
 	e        *Engine
 	woken    chan struct{}
 	limiter  *rate.Limiter
-	pace     int64       // bytes per second where none is set
-	returned atomic.Bool // a volume has, since the last step
+	pace     int64                     // bytes per second where none is set
+	returned atomic.Bool               // a volume has, since the last step
+	resume   atomic.Pointer[time.Time] // no step of a pass before, where it is set; owned by step, and read at any time
 
 	step     sync.Mutex // held during a step; owns what follows
 	cleaned  bool       // what was made and not recorded has been given up
 	epoch    uint64     // of the topology that what follows is about
 	down     map[meta.VolumeID]backoff
-	stuck    bool      // this pass: something has to stay on a volume that is to leave
-	batches  int       // that a step may have: one after something has failed, and twice as many as before while all goes well
-	troubled bool      // this pass: something failed, or was put off
-	troubles int       // passes in a row like that
-	resume   time.Time // no step of a pass before
+	batches  int  // that a step may have: one after something has failed, and twice as many as before while all goes well
+	troubled bool // this pass: something failed, or was put off
+	troubles int  // passes in a row like that
 
 	queue  repairQueue
 	damage damageCheck
@@ -102,6 +100,9 @@ func (r *rebalancer) restart(tx metadb.Tx, epoch uint64, now time.Time) error {
 	}
 	if was.Active {
 		next.Started, next.Moved, next.MovedBytes, next.Failed = was.Started, was.Moved, was.MovedBytes, was.Failed
+	}
+	if was.Epoch == epoch {
+		next.Stuck = was.Stuck // until the next pass has ended
 	}
 	return setRebalance(tx, &next)
 }
@@ -153,7 +154,7 @@ func (r *rebalancer) Step(ctx context.Context) (State, error) {
 // pass advances the pass that is under way, if there is one.
 func (r *rebalancer) pass(ctx context.Context, l *layout, st *metadb.Rebalance) (State, error) {
 	unsettled := len(st.Cursor) == 0 && !r.e.layouts.settled()
-	switch wait := r.resume.Sub(r.e.now()); {
+	switch wait := r.pauseLeft(); {
 	case !st.Active && r.shouldResume(l, st):
 		return State{More: true}, r.again(ctx)
 	case !st.Active || st.Paused:
@@ -168,6 +169,14 @@ func (r *rebalancer) pass(ctx context.Context, l *layout, st *metadb.Rebalance) 
 	return r.batch(ctx, l, st, unsettled)
 }
 
+// pauseLeft is how long no step of a pass is made; zero or less: it may be.
+func (r *rebalancer) pauseLeft() time.Duration {
+	if until := r.resume.Load(); until != nil {
+		return until.Sub(r.e.now())
+	}
+	return 0
+}
+
 // shouldResume reports that it is time to see whether a volume that could not be
 // emptied can be now: what had to stay on it may have been deleted.
 func (r *rebalancer) shouldResume(l *layout, st *metadb.Rebalance) bool {
@@ -177,6 +186,19 @@ func (r *rebalancer) shouldResume(l *layout, st *metadb.Rebalance) bool {
 // again begins a pass, or sees to it that another follows the one under way.
 func (r *rebalancer) again(ctx context.Context) error {
 	_, err := r.e.update(ctx, func(tx metadb.Tx) error { return r.anotherPass(tx) })
+	return err
+}
+
+// lookAgain begins a pass where none is under way.
+func (r *rebalancer) lookAgain(ctx context.Context) error {
+	defer r.wake()
+	_, err := r.e.update(ctx, func(tx metadb.Tx) error {
+		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
+		if err != nil || st.Active {
+			return err
+		}
+		return r.anotherPass(tx)
+	})
 	return err
 }
 
@@ -199,7 +221,8 @@ func (r *rebalancer) anotherPass(tx metadb.Tx) error {
 // begin forgets what was learnt under another topology.
 func (r *rebalancer) begin(epoch uint64) {
 	if r.epoch != epoch {
-		r.epoch, r.troubled, r.troubles, r.resume, r.stuck = epoch, false, 0, time.Time{}, false
+		r.epoch, r.troubled, r.troubles = epoch, false, 0
+		r.resume.Store(nil)
 		clear(r.down)
 	}
 }
@@ -210,18 +233,11 @@ func (r *rebalancer) batch(ctx context.Context, l *layout, st *metadb.Rebalance,
 	if err != nil {
 		return State{}, err
 	}
-	if len(st.Cursor) == 0 {
-		r.stuck = false
-	}
-	r.stuck = r.stuck || found.stuck
 	found.again = found.again || unsettled
 	r.troubled = r.troubled || found.avoided
-	if err := r.carryOut(ctx, st, found); err != nil {
+	if err := r.carryOut(ctx, l, st, found); err != nil {
 		r.cleaned = false // the new pieces are part of nothing
 		return State{}, err
-	}
-	for _, m := range slices.Concat(found.batches...) {
-		r.stuck = r.stuck || m.outcome == damaged && onDraining(l, m.extent.Pieces)
 	}
 	if !found.end {
 		return State{More: true}, nil

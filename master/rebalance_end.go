@@ -21,7 +21,7 @@ func (r *rebalancer) endPass(ctx context.Context, epoch uint64) (State, error) {
 	case st.Again:
 		return r.nextPass(ctx, epoch)
 	}
-	return r.finish(ctx, epoch)
+	return r.finish(ctx, epoch, st.StuckNow)
 }
 
 // nextPass begins another pass, at once or, after one that met with failures,
@@ -34,6 +34,7 @@ func (r *rebalancer) nextPass(ctx context.Context, epoch uint64) (State, error) 
 		}
 		st.Pass++
 		st.Cursor, st.Again, st.Scanned, st.Short = nil, false, 0, 0
+		st.Stuck, st.StuckNow = st.StuckNow, nil
 		if !r.troubled {
 			st.LastError = ""
 		}
@@ -47,19 +48,18 @@ func (r *rebalancer) nextPass(ctx context.Context, epoch uint64) (State, error) 
 		return State{More: true}, nil
 	}
 	wait := min(repeatPause<<min(r.troubles, 10), maxRepeatPause)
-	r.resume = r.e.now().Add(wait)
+	until := r.e.now().Add(wait)
+	r.resume.Store(&until)
 	r.troubled = false
 	r.troubles++
 	return State{Wait: wait}, nil
 }
 
-// finish takes drained volumes out of the cluster and ends the work.
-func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
+// finish takes drained volumes out of the cluster, but for those that something
+// has to stay on, and ends the work.
+func (r *rebalancer) finish(ctx context.Context, epoch uint64, stuck []metadb.Stuck) (State, error) {
 	r.damage.all(r.e.now())
-	var err error
-	if !r.stuck {
-		err = r.e.removeDrained(ctx, epoch)
-	}
+	err := r.e.removeDrained(ctx, epoch, stuck)
 	switch {
 	case errors.Is(err, errHeld):
 		return State{Wait: repeatPause}, nil
@@ -75,13 +75,18 @@ func (r *rebalancer) finish(ctx context.Context, epoch uint64) (State, error) {
 			return err
 		}
 		st.Active, st.Cursor, st.Finished, st.LastError = false, nil, r.e.now(), ""
+		st.Stuck, st.StuckNow = st.StuckNow, nil
 		ended = st
 		return setRebalance(tx, &st)
 	})
 	if err == nil && ended.Epoch == epoch {
 		message := "everything is where the topology places it"
-		if r.stuck || ended.Short > 0 {
+		if len(ended.Stuck) > 0 || ended.Short > 0 {
 			message = "everything is where the topology places it, but for what there are too few volumes for, or what is damaged"
+		}
+		for _, s := range ended.Stuck {
+			r.e.log.WarnContext(ctx, "a volume that is to leave can not be emptied", "volume", s.Volume,
+				"damaged", s.Damaged, "damaged_parts", s.Parts, "short", s.Short)
 		}
 		r.e.log.InfoContext(ctx, message, "short", ended.Short, "moved", ended.Moved, "bytes", ended.MovedBytes,
 			"failed", ended.Failed, "passes", ended.Pass, "took", ended.Finished.Sub(ended.Started))
@@ -94,15 +99,17 @@ var (
 	errNamed = errors.New("a volume that is to leave is still named")
 )
 
-// removeDrained takes the draining volumes out of the cluster, after a pass that
-// has found nothing more to move off them. A pass is no proof: while it is under
+// removeDrained takes the draining volumes out of the cluster, but for those that
+// are stuck, after a pass that has found nothing more to move off them. A pass is no proof: while it is under
 // way, a row that it has yet to see may go behind it, as that of a completed
 // upload does. So what is removed for good is preceded by one look at all rows as
 // of one moment. Nothing can come to name the volumes after it: no write is
 // placed on them since the pass began, and whatever else records a place takes it
 // from a row that is still there.
-func (e *Engine) removeDrained(ctx context.Context, epoch uint64) error {
-	drained := e.layouts.now().draining()
+func (e *Engine) removeDrained(ctx context.Context, epoch uint64, stuck []metadb.Stuck) error {
+	drained := slices.DeleteFunc(e.layouts.now().draining(), func(number meta.VolumeID) bool {
+		return slices.ContainsFunc(stuck, func(s metadb.Stuck) bool { return s.Volume == number })
+	})
 	if len(drained) == 0 {
 		return nil
 	}

@@ -215,13 +215,14 @@ func (rec *recorder) note(st *metadb.Rebalance, epoch uint64) (current bool) {
 }
 
 // savePass is saveBatch for the last batch of a step: it advances the pass.
-func (rec *recorder) savePass(epoch uint64, found finding) error {
+func (rec *recorder) savePass(epoch uint64, found finding, stuck stuck) error {
 	return rec.saveState(func(st *metadb.Rebalance) {
 		if !rec.note(st, epoch) {
 			return
 		}
 		st.Scanned += found.scanned
 		st.Short += found.short
+		st.StuckNow = stuck.addTo(st.StuckNow)
 		st.Cursor = found.next.marshal()
 		st.Again = st.Again || found.again
 	})

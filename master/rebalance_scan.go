@@ -86,10 +86,10 @@ func (l location) hash() uint64 {
 type finding struct {
 	batches [][]*move
 	next    position
-	end     bool // of the pass
-	again   bool // something was left out that another pass must look at
-	avoided bool // because a volume fails
-	stuck   bool // something has to stay on a volume that is to leave
+	end     bool  // of the pass
+	again   bool  // something was left out that another pass must look at
+	avoided bool  // because a volume fails
+	stuck   stuck // what has to stay on volumes that are to leave, whatever becomes of the batches
 	short   uint64
 	scanned uint64
 }
@@ -371,7 +371,9 @@ func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 			p.again, p.avoided = true, true // there are too few volumes: nothing to be done now
 			continue
 		}
-		p.stuck = p.stuck || m.stuck
+		if m.stuck && !m.waits {
+			p.stuck.add(p.outlook.layout, m)
+		}
 		if m.short {
 			p.short++
 		}

@@ -14,7 +14,7 @@ import (
 // made, and transactions that meet share a commit. The last is recorded, with the
 // cursor, when all others are: after a crash before that, the next step finds
 // those where they belong.
-func (r *rebalancer) carryOut(ctx context.Context, st *metadb.Rebalance, found finding) error {
+func (r *rebalancer) carryOut(ctx context.Context, l *layout, st *metadb.Rebalance, found finding) error {
 	batches := found.batches
 	if len(batches) == 0 {
 		batches = [][]*move{nil} // the cursor moves all the same
@@ -52,7 +52,7 @@ func (r *rebalancer) carryOut(ctx context.Context, st *metadb.Rebalance, found f
 	if err == nil {
 		err = r.record(ctx, made[last], func(rec *recorder) error {
 			troubled[last] = rec.troubled
-			return rec.savePass(st.Epoch, found)
+			return rec.savePass(st.Epoch, found, found.stuckBy(l))
 		})
 	}
 	r.batches = min(2*r.batches, maxBatches)

@@ -31,7 +31,8 @@ type repairQueue struct {
 
 // welcome takes what waits for a volume that is back at once.
 func (r *rebalancer) welcome() {
-	r.resume, r.troubles = time.Time{}, 0
+	r.resume.Store(nil)
+	r.troubles = 0
 	clear(r.down)
 	r.queue.cursor, r.queue.horizon = nil, r.e.now().Add(maxRepairDelay)
 	r.damage.all(r.e.now())

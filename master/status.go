@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -16,7 +17,6 @@ type ClusterStatus struct {
 	Metadata  string // why the metadata does not serve; empty: it does
 	Replicas  int    // copies that are kept where a bucket does not say
 	Classes   map[string]Class
-	Backlog   Backlog
 	Volumes   []VolumeStatus
 	Rebalance RebalanceStatus
 	Garbage   GarbageStats
@@ -42,9 +42,13 @@ type VolumeStatus struct {
 // RebalanceStatus is where the rebalance stands.
 type RebalanceStatus struct {
 	metadb.Rebalance
+	Backlog
 	// Expected is how many objects and versions a pass looks at, parts left out;
 	// 0 while there is nothing to do.
 	Expected uint64
+	// Retry is when the pass under way goes on, after one in which something has
+	// failed; zero: it does not wait.
+	Retry time.Time
 }
 
 // Cluster asks the metadata store and every volume that is up. It answers, within
@@ -63,22 +67,16 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))
 	}
 	var err error
-	if st.Rebalance, err = e.RebalanceStatus(ctx); err == nil {
-		st.Backlog, err = e.backlog(ctx)
-	}
-	if err != nil && st.Metadata == "" {
+	if st.Rebalance, err = e.RebalanceStatus(ctx); err != nil && st.Metadata == "" {
 		st.Ready, st.Metadata = false, err.Error()
 	}
 	return st
 }
 
-func (e *Engine) backlog(ctx context.Context) (b Backlog, err error) {
-	err = e.view(ctx, func(tx metadb.Tx) error {
-		if b.Repairs, err = countRows(tx, metadb.RepairRange()); err == nil {
-			b.Damaged, err = countRows(tx, metadb.AllDamage())
-		}
-		return err
-	})
+func backlog(tx metadb.Tx) (b Backlog, err error) {
+	if b.Repairs, err = countRows(tx, metadb.RepairRange()); err == nil {
+		b.Damaged, err = countRows(tx, metadb.AllDamage())
+	}
 	return b, err
 }
 
@@ -130,6 +128,9 @@ func (e *Engine) RebalanceStatus(ctx context.Context) (RebalanceStatus, error) {
 	err := e.view(ctx, func(tx metadb.Tx) error {
 		st = RebalanceStatus{}
 		var err error
+		if st.Backlog, err = backlog(tx); err != nil {
+			return err
+		}
 		if st.Rebalance, err = record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance); err != nil || !st.Active {
 			return err
 		}
@@ -142,6 +143,9 @@ func (e *Engine) RebalanceStatus(ctx context.Context) (RebalanceStatus, error) {
 	})
 	if err != nil {
 		return RebalanceStatus{}, fmt.Errorf("rebalance state: %w", err)
+	}
+	if until := e.rebalance.resume.Load(); until != nil && st.Active && until.After(e.now()) {
+		st.Retry = *until
 	}
 	return st, nil
 }

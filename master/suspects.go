@@ -137,5 +137,6 @@ func (s *suspects) Step(ctx context.Context) (State, error) {
 		s.forget(batch)
 		return State{}, fmt.Errorf("queue repairs: %w", err)
 	}
+	s.e.rebalance.wake()
 	return State{More: true}, nil
 }

@@ -43,7 +43,7 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine (default "+defaultServerDir+", where no others are given)")
 	flags.StringVar(&f.config, "config", "", "take endpoint and keys from the configuration `file` of a master or a server on this machine")
 	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
-	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended (what changes where data lies, rebalance status), or the check (fsck)")
+	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended and nothing waits for repair (what changes where data lies, rebalance status), or until the check has (fsck)")
 	flags.BoolVar(&f.once, "once", false, "print one sample and end (top)")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask whether it is meant (volume lost)")
 	flags.DurationVar(&f.interval, "interval", time.Second, "the `time` between two looks (-watch, top)")
@@ -87,7 +87,7 @@ func adminVerbs() []adminVerb {
 		{"replicas", "[copies]", "show or set how many copies are kept", watch, adminReplicas},
 		{"rebalance status", "", "show how far the rebalance is", watch, adminRebalanceStatus},
 		{"rebalance start", "", "compare everything with where it should be", watch, adminRebalanceStart},
-		{"rebalance pause", "", "let the rebalance rest", nil, adminRebalancePause},
+		{"rebalance pause", "", "let the rebalance rest; single repairs go on", nil, adminRebalancePause},
 		{"rebalance resume", "", "let the rebalance go on", nil, adminRebalanceResume},
 		{"rebalance limit", "", "say how hard the rebalance may work", []string{"rate", "concurrency"}, adminRebalanceLimit},
 		{"damage", "", "list what can not be read and can not be restored", nil, adminDamage},

@@ -36,11 +36,14 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 				c.Totals.Volumes, humanInt(c.Totals.Free), humanInt(c.Totals.Capacity))),
 			row("skew", fmt.Sprintf("%.2f", c.Skew)),
 			row("rebalance", rebalanceText(c.Rebalance)),
-			row("repair", repairText(c.Repair)),
+			row("repair", repairText(c)),
 			row("garbage", garbageText(c.Garbage)),
 		)
 		if c.Repair.Damaged > 0 {
 			_, _ = fmt.Fprintf(w, "\nDAMAGE: %s can not be read and can not be restored; \"tdkvs admin damage\" lists them\n", most(c.Repair.Damaged, "extent"))
+		}
+		for _, s := range c.Rebalance.Stuck {
+			_, _ = fmt.Fprintf(w, "\nSTUCK: %s\n", stuckText(s))
 		}
 		if len(c.Zones) > 0 {
 			_, _ = fmt.Fprintln(w)
@@ -79,12 +82,16 @@ func redundancyText(c adminapi.Cluster) string {
 	return text
 }
 
-// repairText is what is left to repair.
-func repairText(r adminapi.Repair) string {
-	if r.Queued == 0 {
-		return "nothing to do"
+// repairText is what is left to repair, and what was.
+func repairText(c adminapi.Cluster) string {
+	text := "nothing to do"
+	if n := c.Repair.Queued; n > 0 {
+		text = most(n, "extent") + " to be looked at"
 	}
-	return most(r.Queued, "extent") + " to be looked at"
+	if n := c.Rebalance.Repaired; n > 0 {
+		text += "; " + counted(n, "piece") + " made anew so far"
+	}
+	return text
 }
 
 // most writes a number that stops somewhere with its noun.
@@ -174,6 +181,9 @@ func adminVolumeDelete(ctx context.Context, a *adminSession) error {
 	}
 	for _, left := range l.Volumes {
 		if left.Number == v.Number {
+			if err := a.stuck(ctx, v.Number); err != nil {
+				return err
+			}
 			return fmt.Errorf("volume %d has not left: it is %s (was the deletion cancelled?)", v.Number, left.State)
 		}
 	}
@@ -228,7 +238,20 @@ func (a *adminSession) printRebalance(r adminapi.Rebalance) error {
 		if r.LastError != "" {
 			rows = append(rows, row("last error", r.LastError))
 		}
+		if r.Repairs > 0 {
+			rows = append(rows, row("to repair", most(r.Repairs, "extent")))
+		}
+		if r.Repaired > 0 {
+			rows = append(rows, row("repaired", counted(r.Repaired, "piece")+" made anew so far"))
+		}
 		columns(w, rows...)
+		for _, s := range r.Stuck {
+			_, _ = fmt.Fprintf(w, "\nSTUCK: %s\n", stuckText(s))
+		}
+		if r.Paused {
+			_, _ = fmt.Fprint(w, "\nPAUSED: nothing moves, and nothing is made anew after the loss of a volume or a change of the copies, until \"rebalance resume\".\n"+
+				"Single repairs, of what reads and writes have found missing or damaged, are made all the same.\n")
+		}
 	})
 }
 

@@ -15,7 +15,9 @@ import (
 // Documents of a store with something of everything.
 const (
 	goldenRebalance = `{"epoch": 4, "active": true, "pass": 1, "scanned": 1200, "expected": 50000, "moved": 300, "moved_bytes": 314572800,
-		"started": "2026-03-04T05:06:07Z", "concurrency": 8, "bytes_per_second": 67108864, "last_error": "volume 3 does not answer"}`
+		"started": "2026-03-04T05:06:07Z", "concurrency": 8, "bytes_per_second": 67108864, "last_error": "volume 3 does not answer",
+		"short": 60, "repaired": 1234, "repairs": 12, "stuck": [{"volume": 3, "damaged": 1, "parts": 2, "short": 3}, {"volume": 4, "short": 1000}]}`
+	goldenPaused  = `{"epoch": 4, "active": true, "paused": true, "pass": 1, "moved": 1, "concurrency": 8, "bytes_per_second": -1}`
 	goldenVolumes = `[
 		{"number": 1, "uuid": "u-1", "url": "http://10.0.0.1:3001", "state": "active", "zone": "roof", "slots": 2, "capacity": 1000000000000,
 			"free": 400000000000, "blobs": 123456, "bytes": 500000000000, "health": "ok", "since": "2026-03-01T00:00:00Z"},
@@ -56,6 +58,10 @@ func goldenStore(t *testing.T) string {
 		mu.Lock()
 		defer mu.Unlock()
 		path := strings.TrimPrefix(r.URL.Path, adminapi.Prefix)
+		if r.Method == http.MethodPatch {
+			_, _ = w.Write([]byte(goldenPaused))
+			return
+		}
 		next := answers[path]
 		if len(next) == 0 {
 			http.NotFound(w, r)
@@ -74,7 +80,7 @@ func goldenStore(t *testing.T) string {
 func TestAdminOutput(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"status": "status", "volumes": "volume ls", "rebalance": "rebalance status", "locate": "locate b/big", "damage": "damage",
+		"status": "status", "volumes": "volume ls", "rebalance": "rebalance status", "paused": "rebalance pause", "locate": "locate b/big", "damage": "damage",
 		"top": "top -once -interval 10ms", "replicas": "replicas",
 	} {
 		t.Run(name, func(t *testing.T) {

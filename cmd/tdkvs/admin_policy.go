@@ -192,7 +192,7 @@ func copiesText(n int) string {
 }
 
 // counted writes a number with its noun.
-func counted(n int, noun string) string {
+func counted[T int | uint64](n T, noun string) string {
 	switch {
 	case n == 1:
 		return "1 " + noun

@@ -414,10 +414,64 @@ func TestProgress(t *testing.T) {
 	if got := p.String(); !strings.HasPrefix(got, "pass 2, looking for what is left: 1 of about 1,000 scanned, 20 pieces (20.0 MiB) moved, 3 attempts failed") || p.left() != 0 {
 		t.Error(got)
 	}
+	retry := at.Add(time.Minute)
+	r.Retry, r.LastError = &retry, "no\x1b"
+	p.observe(r, at.Add(4*time.Second))
+	if got, want := p.String(), "pass 2 begins at "+moment(retry)+", after failures: 20 pieces (20.0 MiB) moved, 3 attempts failed, the last failure: \"no\\x1b\""; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 	r.Active = false
 	p.observe(r, at.Add(5*time.Second))
-	if got := p.String(); got != "done: 20 pieces (20.0 MiB) moved, 3 attempts failed" {
+	if got := p.String(); got != "done: 20 pieces (20.0 MiB) moved, 3 attempts failed" || !p.ended() {
 		t.Error(got)
+	}
+	r.Repairs, r.Short, r.Stuck = adminapi.RepairMost, 5, []adminapi.Stuck{{Volume: 3}}
+	p.observe(r, at.Add(6*time.Second))
+	if got := p.String(); p.ended() || p.part() == 1 ||
+		got != "done: 20 pieces (20.0 MiB) moved, 3 attempts failed, too few volumes for 5 extents, volume 3 can not be emptied, at least 10,000 extents to be repaired" {
+		t.Error(got)
+	}
+	// Repairs that do not get on are not waited for for ever.
+	p.observe(r, at.Add(5*time.Second+repairPatience))
+	if err := p.stalled(); err != nil {
+		t.Error(err)
+	}
+	p.observe(r, at.Add(6*time.Second+repairPatience))
+	if err := p.stalled(); err == nil || !strings.HasPrefix(err.Error(), "at least 10,000 extents wait for their repair, and none could be made in 6m") {
+		t.Error(err)
+	}
+	r.Repaired++
+	p.observe(r, at.Add(7*time.Second+repairPatience))
+	if err := p.stalled(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAdminStuckDeletion: whoever watches a deletion that can not come to its end
+// is told why, and that it has failed; also where nothing is left but repairs.
+func TestAdminStuckDeletion(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"number": 3, "uuid": "u", "url": "http://v3", "state": "draining"}`
+		switch path := strings.TrimPrefix(r.URL.Path, adminapi.Prefix); path {
+		case "/volumes":
+			answer = `{"volumes": [` + answer + `]}`
+		case "/rebalance":
+			answer = `{"active": false, "epoch": 3, "pass": 2, "repairs": 1}`
+			if asked.Add(1) > 1 {
+				answer = `{"active": false, "epoch": 3, "pass": 2, "repaired": 1, "stuck": [{"volume": 2, "short": 4}, {"volume": 3, "damaged": 12, "parts": 1, "short": 1}]}`
+			}
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(store.Close)
+	code, stdout, stderr := admin(t, envOf(), "volume", "delete", "3", "-watch", "-interval", "10ms", "-endpoint", store.URL)
+	want := "tdkvs: volume 3 can not be emptied: 12 extents on it can not be read and can not be restored: delete what \"tdkvs admin damage\" lists, or put it back from a backup; " +
+		"1 part of uploads in progress on it can not be read: abort these uploads; 1 extent would have too few volumes without it: add a volume, or keep fewer copies. " +
+		"It is tried again every 10 minutes, and at once by another \"volume delete\"; \"volume cancel\" lets it stay\n"
+	if code != exitFailed || stderr != want || !strings.Contains(stdout, "moved, 1 extent to be repaired\n") || !strings.Contains(stdout, "volume 3 can not be emptied\n") {
+		t.Errorf("exit %d\n%s\n%s\nwant:\n%s", code, stdout, stderr, want)
 	}
 }
 

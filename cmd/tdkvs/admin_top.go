@@ -209,10 +209,7 @@ func topTables(w io.Writer, top topSample, c adminapi.Cluster) {
 	_, _ = fmt.Fprintf(w, "%s  %s requests/s, %s failed/s, in %s/s, out %s/s, p50 %s, p99 %s\n", moment(top.At), perSecond(top.All.Requests),
 		perSecond(top.All.Failed), human(top.All.BytesIn), human(top.All.BytesOut), lasted(top.All.P50), lasted(top.All.P99))
 	_, _ = fmt.Fprintf(w, "rebalance: %s\n", rebalanceText(c.Rebalance))
-	if text := repairText(c.Repair); text != "" {
-		_, _ = fmt.Fprintf(w, "repair: %s\n", text)
-	}
-	_, _ = fmt.Fprintln(w)
+	_, _ = fmt.Fprintf(w, "repair: %s\n\n", repairText(c))
 	rows := []string{row("VOLUME", "HEALTH", "DISK", "CALLS/S", "FAILED/S", "READ/S", "WRITTEN/S", "READ P50", "P99", "WRITE P50", "P99", "URL")}
 	for _, v := range top.Volumes {
 		rows = append(rows, row(v.Number, v.Health, diskText(v.Volume), perSecond(v.Requests), perSecond(v.Failed), human(v.BytesRead), human(v.BytesWritten),

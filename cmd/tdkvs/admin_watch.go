@@ -18,6 +18,12 @@ func rebalanceText(r adminapi.Rebalance) string {
 	if r.Failed > 0 {
 		done += fmt.Sprintf(", %s attempts failed", grouped(r.Failed))
 	}
+	if r.Short > 0 {
+		done += ", too few volumes for " + counted(r.Short, "extent")
+	}
+	for _, s := range r.Stuck {
+		done += fmt.Sprintf(", volume %d can not be emptied", s.Volume)
+	}
 	switch {
 	case !r.Active && r.Epoch == 0:
 		return "nothing to do"
@@ -25,6 +31,8 @@ func rebalanceText(r adminapi.Rebalance) string {
 		return "done: " + done
 	case r.Paused:
 		return "paused: " + done
+	case r.Retry != nil:
+		return fmt.Sprintf("pass %d begins at %s, after failures: %s", r.Pass, moment(*r.Retry), done)
 	case r.Pass > 1:
 		return fmt.Sprintf("pass %d, looking for what is left: %s of about %s scanned, %s", r.Pass, grouped(r.Scanned), grouped(max(r.Expected, r.Scanned)), done)
 	}
@@ -34,6 +42,7 @@ func rebalanceText(r adminapi.Rebalance) string {
 // progress turns what the store says, time after time, into pace and time left.
 type progress struct {
 	at      time.Time
+	changed time.Time // when something was done the last time
 	last    adminapi.Rebalance
 	bytes   float64 // per second, smoothed
 	scanned float64 // per second, smoothed
@@ -50,7 +59,26 @@ func (p *progress) observe(r adminapi.Rebalance, now time.Time) {
 		p.bytes = blend(p.bytes, float64(r.MovedBytes-min(p.last.MovedBytes, r.MovedBytes))/took)
 		p.scanned = blend(p.scanned, float64(r.Scanned-p.last.Scanned)/took)
 	}
+	if p.at.IsZero() || r.Active || r.Repairs != p.last.Repairs || r.Repaired != p.last.Repaired || r.Moved != p.last.Moved {
+		p.changed = now
+	}
 	p.at, p.last = now, r
+}
+
+// ended reports that everything is done.
+func (p *progress) ended() bool { return !p.last.Active && p.last.Repairs == 0 }
+
+// repairPatience is how long repairs alone may be left without one of them being
+// made: longer than the store leaves one that has failed.
+const repairPatience = 6 * time.Minute
+
+// stalled reports that only repairs are left, and none could be made for long.
+func (p *progress) stalled() error {
+	if p.last.Active || p.at.Sub(p.changed) < repairPatience {
+		return nil
+	}
+	return fmt.Errorf("%s wait for their repair, and none could be made in %v; they are tried again by themselves, and \"tdkvs admin status\" shows what is down",
+		most(p.last.Repairs, "extent"), repairPatience)
 }
 
 func blend(old, newest float64) float64 {
@@ -73,7 +101,13 @@ func (p *progress) left() time.Duration {
 
 func (p *progress) String() string {
 	text := rebalanceText(p.last)
-	if !p.last.Active || p.last.Paused {
+	if p.last.Repairs > 0 {
+		text += ", " + most(p.last.Repairs, "extent") + " to be repaired"
+	}
+	if p.last.Active && p.last.LastError != "" {
+		text += ", the last failure: " + printable(p.last.LastError)
+	}
+	if !p.last.Active || p.last.Paused || p.last.Retry != nil {
 		return text
 	}
 	text += ", " + human(p.bytes) + "/s"
@@ -87,8 +121,10 @@ func (p *progress) String() string {
 // all is moved; those behind look for what is left.
 func (p *progress) part() float64 {
 	switch r := p.last; {
-	case !r.Active:
+	case p.ended():
 		return 1
+	case !r.Active:
+		return 0.99
 	case r.Pass > 1:
 		return 0.99
 	default:
@@ -96,7 +132,8 @@ func (p *progress) part() float64 {
 	}
 }
 
-// watchRebalance shows how far the rebalance is until it has ended: to people a
+// watchRebalance shows how far the rebalance is until it has ended, and nothing is
+// left to be repaired: to people a
 // bar on a terminal and a line elsewhere, to programs a document in a line, for
 // each look that finds something new.
 func (a *adminSession) watchRebalance(ctx context.Context) error {
@@ -112,7 +149,10 @@ func (a *adminSession) watchRebalance(ctx context.Context) error {
 		case err == nil:
 			answered = time.Now()
 			p.observe(r, answered)
-			if shown, err = a.showProgress(&p, shown); err != nil || !r.Active {
+			if shown, err = a.showProgress(&p, shown); err != nil || p.ended() {
+				return err
+			}
+			if err := p.stalled(); err != nil {
 				return err
 			}
 		case ctx.Err() == nil && (final(err) || time.Since(answered) > watchPatience):

@@ -70,13 +70,19 @@ const clusterSecret = "a secret of the cluster"
 // startVolumes starts volume processes, so to speak, and returns their URLs.
 func startVolumes(t *testing.T, n int) []string {
 	t.Helper()
-	var urls []string
-	for range n {
-		file := writeFile(t, "volume.yaml", fmt.Sprintf("listen: 127.0.0.1:0\npath: %s\ncluster_secret: %s\n",
-			filepath.Join(t.TempDir(), "volume"), clusterSecret))
-		urls = append(urls, "http://"+startRole(t, "volume", "-config", file).address(t))
-	}
+	urls, _ := startVolumesIn(t, n)
 	return urls
+}
+
+// startVolumesIn also returns the volumes' directories.
+func startVolumesIn(t *testing.T, n int) (urls, dirs []string) {
+	t.Helper()
+	for range n {
+		dir := filepath.Join(t.TempDir(), "volume")
+		file := writeFile(t, "volume.yaml", fmt.Sprintf("listen: 127.0.0.1:0\npath: %s\ncluster_secret: %s\n", dir, clusterSecret))
+		urls, dirs = append(urls, "http://"+startRole(t, "volume", "-config", file).address(t)), append(dirs, dir)
+	}
+	return urls, dirs
 }
 
 // masterFile writes a master's configuration.

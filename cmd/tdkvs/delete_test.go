@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"tdkvs/gateway/adminapi"
 	"tdkvs/master/metadb"
 )
 
@@ -73,6 +77,90 @@ func TestDeleteVolume(t *testing.T) {
 	m.stop()
 	remove(rest, "0", exitDone, "is not part of the store any more")
 	remove(masterFile(t, data, clusterSecret, urls[2:]), "0", exitFailed, "is the last one that can take data: add another first")
+}
+
+// TestDeleteDamagedVolume: what can not be read ends a deletion, which says what
+// that is; once it is gone the volume leaves.
+func TestDeleteDamagedVolume(t *testing.T) {
+	t.Parallel()
+	urls, dirs := startVolumesIn(t, 2)
+	keys := credentialsConfig{"abc", "12345678"}
+	file := masterFile(t, filepath.Join(t.TempDir(), "master"), clusterSecret, urls)
+	m := startRole(t, "master", "-config="+file)
+	for i := range 10 {
+		body := strings.Repeat(fmt.Sprintf("payload of key %d;", i), 10)
+		if code, answer := native(t, http.MethodPut, fmt.Sprintf("http://%s/set/key%d", m.address(t), i), keys, strings.NewReader(body)); code/100 != 2 {
+			t.Fatalf("set: %d %s", code, answer)
+		}
+	}
+	if code := m.stop(); code != exitDone {
+		t.Fatalf("master ended with code %d\n%s", code, m.stderr.String())
+	}
+	damaged := flipPayloads(t, dirs[1])
+	if damaged == 0 {
+		t.Fatal("nothing lies on the second volume")
+	}
+	for range 2 { // and again
+		r := startRole(t, "master", "-config="+file, "-delete=1")
+		want := fmt.Sprintf("%s can not be deleted: volume 2 can not be emptied: %s on it can not be read and can not be restored", urls[1], counted(damaged, "extent"))
+		if code := r.ended(t); code != exitFailed || !strings.Contains(r.stderr.String(), want) {
+			t.Fatalf("exit %d\n%s%s\nwant %s", code, r.stdout.String(), r.stderr.String(), want)
+		}
+	}
+	m = startRole(t, "master", "-config="+file)
+	a := adminOf{t, "http://" + m.address(t)}
+	a.shows([]string{"status"}, "draining", "STUCK: volume 2 can not be emptied: ", "DAMAGE: ")
+	list := answerOf[adminapi.Damages](a, "damage")
+	if len(list.Damage) != damaged {
+		t.Errorf("%d records were flipped: %+v", damaged, list)
+	}
+	for _, x := range list.Damage {
+		if code, answer := native(t, http.MethodDelete, a.endpoint+"/delete/"+x.Key, keys, nil); code/100 != 2 {
+			t.Fatalf("delete: %d %s", code, answer)
+		}
+	}
+	a.shows([]string{"volume", "delete", "2", "-watch", "-interval", "10ms"}, "volume 2 has left the cluster\n")
+}
+
+// flipPayloads flips a bit in each payload of TestDeleteDamagedVolume in the files
+// of a volume, and returns how many there are.
+func flipPayloads(t *testing.T, dir string) int {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		begin := []byte("payload of key ")
+		for i := bytes.Index(b, begin); i >= 0 && err == nil; i = next(b, begin, i+200) {
+			n++
+			_, err = f.WriteAt([]byte{b[i] ^ 1}, int64(i))
+		}
+		return errors.Join(err, f.Close())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// next is where what is sought begins behind an offset, below zero where it does
+// not.
+func next(b, sought []byte, from int) int {
+	from = min(from, len(b))
+	i := bytes.Index(b[from:], sought)
+	if i < 0 {
+		return i
+	}
+	return from + i
 }
 
 // TestMeter: a line now and then, or a bar on a terminal.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -155,6 +156,10 @@ func (d *deletion) watch(ctx context.Context) error {
 			d.out.finish(st)
 			return nil
 		}
+		if err := d.stuck(st); err != nil {
+			d.out.end()
+			return err
+		}
 		d.out.show(st)
 		if st.Moved != moved || st.LastError == "" {
 			moved, since = st.Moved, time.Now()
@@ -164,6 +169,20 @@ func (d *deletion) watch(ctx context.Context) error {
 			return fmt.Errorf("nothing could be moved off %s for %v: %s; run this again to go on", d.name, d.patience, st.LastError)
 		}
 	}
+}
+
+// stuck says why the volume can not be emptied, once all has been tried.
+func (d *deletion) stuck(st metadb.Rebalance) error {
+	if st.Active {
+		return nil
+	}
+	for _, s := range st.Stuck {
+		if s.Volume == d.number {
+			why := stuckText(adminapi.Stuck{Volume: uint32(s.Volume), Damaged: s.Damaged, Parts: s.Parts, Short: s.Short})
+			return fmt.Errorf("%s can not be deleted: %s. Start the master to see to that; it tries again by itself, and so does this command", d.name, why)
+		}
+	}
+	return nil
 }
 
 func (d *deletion) removed() bool {

@@ -82,7 +82,7 @@ type Totals struct {
 type Rebalance struct {
 	Epoch          uint64     `json:"epoch"` // of the topology that it works towards
 	Active         bool       `json:"active"`
-	Paused         bool       `json:"paused"`
+	Paused         bool       `json:"paused"`   // repairs that are queued are made all the same
 	Pass           int        `json:"pass"`     // from 1
 	Scanned        uint64     `json:"scanned"`  // objects, versions and parts looked at in this pass
 	Expected       uint64     `json:"expected"` // objects and versions to look at, parts left out; 0 while inactive
@@ -94,6 +94,20 @@ type Rebalance struct {
 	Concurrency    int        `json:"concurrency"`      // pieces moved at the same time
 	BytesPerSecond int64      `json:"bytes_per_second"` // -1: no limit
 	LastError      string     `json:"last_error,omitempty"`
+	Retry          *time.Time `json:"retry,omitempty"` // when it goes on, after a pass in which something has failed
+	Short          uint64     `json:"short"`           // extents seen in this pass that there are too few volumes for
+	Stuck          []Stuck    `json:"stuck"`           // volumes that can not be emptied, as the last pass has found
+	Repaired       uint64     `json:"repaired"`        // pieces made in place of ones that were not there, ever
+	Repairs        int        `json:"repairs"`         // extents in the repair queue, at most 10000
+}
+
+// Stuck counts the extents (objects, or parts of them) that have to stay on a
+// volume that is to leave.
+type Stuck struct {
+	Volume  uint32 `json:"volume"`
+	Damaged uint64 `json:"damaged"` // can not be read and can not be restored
+	Parts   uint64 `json:"parts"`   // the same, of uploads in progress
+	Short   uint64 `json:"short"`   // there are too few volumes to hold their pieces
 }
 
 // RepairMost is where the numbers of Repair stop: it may be more then.

@@ -3,6 +3,10 @@ package metadb
 import (
 	"math"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"tdkvs/master/meta"
 )
 
 // Rebalance is the state of the work that brings every piece to where the
@@ -27,7 +31,10 @@ import (
 //	  bytes  last_error  = 15; // of the last pass with failures; empty once one had none
 //	  uint64 short       = 16; // extents seen in this pass for whose pieces there are too few volumes
 //	  uint64 repaired    = 17; // pieces made in place of ones that were not there, ever
+//	  repeated Stuck stuck = 18;     // as the last pass under this topology has found it
+//	  repeated Stuck stuck_now = 19; // as far as this pass has come
 //	}
+//	message Stuck { uint32 volume = 1; uint64 damaged = 2; uint64 parts = 3; uint64 short = 4; }
 type Rebalance struct {
 	Epoch       uint64
 	Active      bool
@@ -46,6 +53,16 @@ type Rebalance struct {
 	LastError   string
 	Short       uint64
 	Repaired    uint64
+	Stuck       []Stuck
+	StuckNow    []Stuck
+}
+
+// Stuck counts the extents that have to stay on a volume that is to leave.
+type Stuck struct {
+	Volume  meta.VolumeID
+	Damaged uint64 // can not be read and can not be restored
+	Parts   uint64 // the same, of uploads in progress
+	Short   uint64 // there are too few volumes to hold their pieces
 }
 
 // MarshalRebalance encodes the state of the rebalance.
@@ -68,6 +85,8 @@ func MarshalRebalance(r *Rebalance) ([]byte, error) {
 	e.str(15, r.LastError)
 	e.uint(16, r.Short)
 	e.uint(17, r.Repaired)
+	e.stuck(18, r.Stuck)
+	e.stuck(19, r.StuckNow)
 	return e.record("rebalance")
 }
 
@@ -111,7 +130,41 @@ func UnmarshalRebalance(b []byte) (Rebalance, error) {
 			r.Short = d.uint()
 		case 17:
 			r.Repaired = d.uint()
+		case 18:
+			r.Stuck = append(r.Stuck, d.stuck())
+		case 19:
+			r.StuckNow = append(r.StuckNow, d.stuck())
 		}
 	}
 	return r, d.err
+}
+
+func (e *encoder) stuck(num protowire.Number, all []Stuck) {
+	for _, s := range all {
+		e.message(num, func(sub *encoder) {
+			sub.uint(1, uint64(s.Volume))
+			sub.uint(2, s.Damaged)
+			sub.uint(3, s.Parts)
+			sub.uint(4, s.Short)
+		})
+	}
+}
+
+func (d *decoder) stuck() Stuck {
+	var s Stuck
+	sub := d.message()
+	for sub.next() {
+		switch sub.num {
+		case 1:
+			s.Volume = meta.VolumeID(sub.uintMax(math.MaxUint32))
+		case 2:
+			s.Damaged = sub.uint()
+		case 3:
+			s.Parts = sub.uint()
+		case 4:
+			s.Short = sub.uint()
+		}
+	}
+	d.end(&sub)
+	return s
 }

@@ -123,6 +123,10 @@ func codecs() map[string]codec {
 			Epoch: 4, Active: true, Paused: true, Pass: 2, Cursor: []byte("\x00\x00\x00\x00\x05ob\x00k"), Again: true, Scanned: 7, Moved: 8,
 			MovedBytes: 1 << 40, Failed: 3, Started: at, Finished: at, Concurrency: 9, Rate: -1, LastError: "no",
 		}, metadb.MarshalRebalance, metadb.UnmarshalRebalance),
+		"stuck rebalance": of(metadb.Rebalance{
+			Epoch: 5, Short: 6, Repaired: 7, Stuck: []metadb.Stuck{{Volume: 3, Damaged: 1 << 40, Parts: 2, Short: 3}},
+			StuckNow: []metadb.Stuck{{Volume: 4}, {Volume: 5, Short: 1}},
+		}, metadb.MarshalRebalance, metadb.UnmarshalRebalance),
 		"intent": of(metadb.Garbage{
 			Kind: metadb.GarbageIntent, Queued: at, Pieces: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1, 2, 3}}},
 		}, metadb.MarshalGarbage, metadb.UnmarshalGarbage),
@@ -187,6 +191,7 @@ func TestGolden(t *testing.T) {
 		"completed", "descriptor", "garbage", "identity", "topology",
 		"grown topology", "rebalance", "intent",
 		"replicated bucket", "replicated topology", "coded object", "shard descriptor", "repair", "damage",
+		"stuck rebalance",
 	} {
 		b, err := codecs()[name].marshal(codecs()[name].value)
 		if err != nil {
