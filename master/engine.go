@@ -102,6 +102,7 @@ type Engine struct {
 	prober       *prober
 	completing   *uploadSet
 	suspects     *suspects
+	findings     *findings
 	patience     patience
 	checks       *checker
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
@@ -147,6 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e.prober = newProber(e)
 	e.completing = newUploadSet()
 	e.suspects, e.patience = newSuspects(e), defaultPatience
+	e.findings = newFindings(e)
 	e.checks = newChecker(e)
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {

@@ -72,3 +72,23 @@ func (e *Engine) QueueSuspects(ctx context.Context) error {
 		}
 	}
 }
+
+// TakeFindings asks the volumes what they have found bad, and takes it to the repair
+// queue. What has to be searched for is.
+func (e *Engine) TakeFindings(ctx context.Context) error {
+	e.Probe(ctx)
+	for {
+		if state, err := e.findings.Step(ctx); err != nil || !state.More && state.Wait == findingsPoll {
+			return err
+		}
+	}
+}
+
+// FindingsStats counts what volumes have found bad.
+func (e *Engine) FindingsStats() FindingsStats { return e.findings.snapshot() }
+
+// FindingsStep does one step of what TakeFindings does to the end.
+func (e *Engine) FindingsStep(ctx context.Context) error {
+	_, err := e.findings.Step(ctx)
+	return err
+}

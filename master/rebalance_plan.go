@@ -3,10 +3,8 @@ package master
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"tdkvs/master/meta"
-	"tdkvs/master/metadb"
 )
 
 // outlook is what a plan is made by.
@@ -213,11 +211,4 @@ func (m *move) restored() int {
 		return 0
 	}
 	return max(0, len(m.add)-given)
-}
-
-// repair is the entry of the queue that asks for the extent of a move.
-func (m *move) repair(suspects []meta.Piece, now time.Time) metadb.Repair {
-	return metadb.Repair{
-		Bucket: m.bucket, Key: m.key, Seq: m.seq, UploadID: m.upload, Part: m.part, Suspects: suspects, Queued: now,
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -80,6 +81,14 @@ func (l location) hash() uint64 {
 		return placement.KeyHash(l.bucket, l.key)
 	}
 	return placement.PartHash(l.bucket, l.key, l.part)
+}
+
+// repair is the entry of the queue that asks for what lies there, with pieces to be
+// verified first.
+func (l location) repair(suspects []meta.Piece, now time.Time) metadb.Repair {
+	return metadb.Repair{
+		Bucket: l.bucket, Key: l.key, Seq: l.seq, UploadID: l.upload, Part: l.part, Suspects: suspects, Queued: now,
+	}
 }
 
 // finding is what one scan brings.
@@ -393,6 +402,6 @@ func (p *planner) consider(at location, extents []meta.Extent, rowSize int) {
 // listed reports whether an extent is known to be damaged. Where that can not be
 // read, it is looked at again when it is recorded.
 func (p *planner) listed(at location) bool {
-	_, err := p.tx.Get(at.damageKey())
-	return err == nil
+	listed, err := listedAsDamaged(p.tx, at)
+	return listed && err == nil
 }

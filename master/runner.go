@@ -31,7 +31,7 @@ const retryStep = 5 * time.Second
 func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.checks.run(ctx) })
-	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects} {
+	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings} {
 		wg.Go(func() { run(ctx, e.log, s) })
 	}
 	wg.Wait()

@@ -150,6 +150,9 @@ func TestDamagedMessages(t *testing.T) {
 	bad := testID(9)
 	put(t, l.mem, bad, testData(100))
 	l.mem.Corrupt(bad, 50)
+	if err := l.mem.Verify(t.Context(), bad); err == nil {
+		t.Fatal("nothing is damaged")
+	}
 	answers := map[string]func() (string, error){
 		"stat": func() (string, error) {
 			info, err := l.client.Stat(t.Context(), testID(1))
@@ -163,6 +166,10 @@ func TestDamagedMessages(t *testing.T) {
 			status, err := l.client.Status(t.Context())
 			status.CorruptReads = 0 // counts on
 			return fmt.Sprint(status), err
+		},
+		"damaged": func() (string, error) {
+			found, err := l.client.Damaged(t.Context(), 0, 10)
+			return fmt.Sprint(found), err
 		},
 		"verify": func() (string, error) { return "", l.client.Verify(t.Context(), bad) },
 	}
