@@ -60,13 +60,22 @@ type Call struct {
 
 // Fault says how a call goes wrong.
 type Fault struct {
-	// Err is returned: syscall.EIO, syscall.ENOSPC ... It must be set.
+	// Err is returned: syscall.EIO, syscall.ENOSPC ... It must be set, unless
+	// the call lies.
 	Err error
 	// Persist lets the call do its work before it fails: a sync or a rename
 	// that reached the disk although it said otherwise.
 	Persist bool
 	// Short lets a ReadAt or WriteAt move this many bytes before it fails.
 	Short int
+	// Keep lets a Sync of a file of Mem fail as it does on Linux: the sectors
+	// for which it reports true reached the disk; the others stay in the page
+	// cache and are taken for clean, so that no later Sync writes them.
+	Keep func(sector int64) bool
+	// Lie lets the call do nothing and report success, as a disk does that loses
+	// what it was sent; a ReadAt gets its bytes, one bit of them wrong. Calls
+	// that have more to return than an error do not lie.
+	Lie bool
 }
 
 // Rule injects a fault into calls that match it.
@@ -138,15 +147,27 @@ func (f *Faulty) do(call Call, run func() error) (*Fault, error) {
 	if fault == nil && hook != nil {
 		fault = hook(call)
 	}
+	if fault != nil && fault.Lie && !call.Op.canLie() {
+		fault = nil
+	}
 	var err error
 	if fault == nil || fault.Persist {
 		err = run()
 	}
-	if fault != nil {
+	if fault != nil && !fault.Lie {
 		err = &fs.PathError{Op: call.Op.String(), Path: call.Name, Err: fault.Err}
 	}
 	f.end(place, err)
 	return fault, err
+}
+
+// canLie reports whether a call may say that it has done what it has not.
+func (op Op) canLie() bool {
+	switch op {
+	case OpRename, OpRemove, OpSyncDir, OpReadAt, OpWriteAt, OpTruncate, OpAllocate, OpSync:
+		return true
+	}
+	return false
 }
 
 // begin counts and records a call and asks the rules about it.
@@ -320,7 +341,16 @@ func (h *faultyFile) transfer(op Op, p []byte, off int64, move func([]byte, int6
 		n, err = move(p, off)
 		return err
 	})
-	if fault != nil && !fault.Persist && fault.Short > 0 {
+	switch {
+	case fault == nil || fault.Persist:
+	case fault.Lie && op == OpReadAt:
+		n, err = move(p, off)
+		if n > 0 {
+			p[call.Len/2%int64(n)] ^= 1 << (call.Len % 8)
+		}
+	case fault.Lie:
+		n = len(p)
+	case fault.Short > 0:
 		n, _ = move(p[:min(fault.Short, len(p))], off) // the fault's error is the one to report
 	}
 	return n, err
@@ -358,6 +388,11 @@ func (h *faultyFile) Allocate(off, n int64) error {
 }
 
 func (h *faultyFile) Sync() error {
-	_, err := h.fs.do(Call{Op: OpSync, Name: h.inner.Name()}, h.inner.Sync)
+	fault, err := h.fs.do(Call{Op: OpSync, Name: h.inner.Name()}, h.inner.Sync)
+	if fault != nil && fault.Keep != nil && !fault.Persist {
+		if file, ok := h.inner.(*memFile); ok {
+			file.syncSome(fault.Keep)
+		}
+	}
 	return err
 }

@@ -1,10 +1,13 @@
 package vfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -151,6 +154,87 @@ func TestFaultySync(t *testing.T) {
 		data, err := ReadFile(m.CrashClone(), "/a")
 		if persisted := err == nil && string(data) == "abc"; persisted != persist {
 			t.Errorf("persist %v: %q, %v", persist, data, err)
+		}
+	}
+}
+
+// TestFaultySyncLosesPages fails a sync as Linux does: what it did not write is
+// seen until the power goes, and no later sync writes it, until its page is
+// written to again.
+func TestFaultySyncLosesPages(t *testing.T) {
+	t.Parallel()
+	m := NewMem()
+	odd := func(sector int64) bool { return sector%2 == 1 }
+	f := NewFaulty(m, Plan{Rules: []Rule{{Op: OpSync, Fault: Fault{Err: syscall.EIO, Keep: odd}}}})
+	file := mustCreate(t, f, "/a", bytes.Repeat([]byte("x"), 3*pageSize))
+	must(t, f.SyncDir("/"))
+	expectError(t, "sync", file.Sync(), syscall.EIO)
+	sectors := func(fsys FS) (s string) {
+		data, err := ReadFile(fsys, "/a")
+		must(t, err)
+		for at := 0; at < len(data); at += sectorSize {
+			s += string(data[at] | ' ') // a zero shows as a space
+		}
+		return s
+	}
+	if got, want := sectors(m), strings.Repeat("x", 24); got != want {
+		t.Errorf("seen after the failure: %q, want %q", got, want)
+	}
+	lost := strings.Repeat(" x", 12)
+	if got := sectors(m.CrashClone()); got != lost {
+		t.Errorf("on the disk after the failure: %q, want %q", got, lost)
+	}
+	must(t, file.Sync())
+	if got := sectors(m.CrashClone()); got != lost {
+		t.Errorf("on the disk after another sync: %q, want %q", got, lost)
+	}
+	_, err := file.WriteAt([]byte("y"), pageSize)
+	must(t, err)
+	must(t, file.Sync())
+	if got, want := sectors(m.CrashClone()), " x x x x"+"yxxxxxxx"+" x x x x"; got != want {
+		t.Errorf("on the disk after its page was written to: %q, want %q", got, want)
+	}
+}
+
+// TestFaultyLies lets each call that can do so lie, and sees that it did
+// nothing.
+func TestFaultyLies(t *testing.T) {
+	t.Parallel()
+	for op := OpCreate; op < opCount; op++ {
+		m := NewMem()
+		f := NewFaulty(m, Plan{})
+		file := mustCreate(t, f, "/a", []byte("abcdef"))
+		mustCreate(t, f, "/gone", nil)
+		must(t, file.Sync())
+		must(t, f.SyncDir("/"))
+		f.SetPlan(Plan{Rules: []Rule{{Op: op, Times: -1, Fault: Fault{Lie: true}}}})
+		_, err := file.WriteAt([]byte("A"), 0)
+		must(t, errors.Join(err, file.Truncate(4), file.Allocate(0, 8), f.Remove("/gone"), f.Rename("/a", "/b")))
+		must(t, errors.Join(file.Sync(), f.SyncDir("/")))
+		buf := make([]byte, 8)
+		n, err := file.ReadAt(buf, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("%q, on disk: %s", buf[:n], names(t, m.CrashClone(), "/"))
+		want := map[Op]string{
+			OpWriteAt: `"abcd\x00\x00\x00\x00", on disk: b`, OpTruncate: `"Abcdef\x00\x00", on disk: b`,
+			OpAllocate: `"Abcd", on disk: b`, OpRemove: `"Abcd\x00\x00\x00\x00", on disk: b gone`,
+			OpRename: `"Abcd\x00\x00\x00\x00", on disk: a`, OpSyncDir: `"Abcd\x00\x00\x00\x00", on disk: a gone`,
+			OpReadAt: `"Abcd\x01\x00\x00\x00", on disk: b`,
+		}[op]
+		if want == "" {
+			want = `"Abcd\x00\x00\x00\x00", on disk: b`
+		}
+		if got != want {
+			t.Errorf("%s lies: %s, want %s", op, got, want)
+		}
+		if op == OpSync {
+			data, err := ReadFile(m.CrashClone(), "/b")
+			must(t, err)
+			if string(data) != "abcdef" {
+				t.Errorf("sync lies, and the disk has %q", data)
+			}
 		}
 	}
 }

@@ -27,6 +27,7 @@ type Mem struct {
 	locks    map[*fileNode]bool
 	zero     page   // stands for every allocated page that was not written yet
 	opSeq    uint64 // numbers directory operations across directories
+	writes   uint64 // counts writes to files
 }
 
 // NewMem returns an empty file system without a limit on its space.

@@ -9,7 +9,7 @@ import (
 // CrashClone returns the file system as the worst power cut at this moment
 // would leave it: everything that was not synced is gone. The original is not
 // touched; its open files and locks are unknown to the clone.
-func (m *Mem) CrashClone() *Mem { return m.crash(nil) }
+func (m *Mem) CrashClone() *Mem { return m.crash(nil, nil) }
 
 // CrashCloneRand is CrashClone for the power cuts between the worst and none:
 // the disk may have written more than it was asked to sync, in any order. rng
@@ -23,14 +23,21 @@ func (m *Mem) CrashClone() *Mem { return m.crash(nil) }
 //   - A file's length is what it was at the last sync, at any moment since, or
 //     somewhere on the way of a write that extended it. Bytes that the length
 //     covers and that did not reach the disk read as zero.
-func (m *Mem) CrashCloneRand(rng *rand.Rand) *Mem { return m.crash(rng) }
+func (m *Mem) CrashCloneRand(rng *rand.Rand) *Mem { return m.crash(rng, nil) }
 
-func (m *Mem) crash(rng *rand.Rand) *Mem {
+// CrashCloneTorn is CrashClone for the power cut that tears the last write:
+// everything before and after it has reached the disk, and of the sectors that
+// it touches, counted from 0, those for which keep reports true.
+func (m *Mem) CrashCloneTorn(keep func(sector int64) bool) *Mem {
+	return m.crash(rand.New(rand.NewPCG(0, 0)), keep)
+}
+
+func (m *Mem) crash(rng *rand.Rand, keep func(int64) bool) *Mem {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	clone := NewMem()
 	clone.zero = m.zero
-	c := crash{clone: clone, rng: rng, files: map[*fileNode]*fileNode{}, renames: map[uint64]bool{}}
+	c := crash{clone: clone, rng: rng, keep: keep, last: m.writes, files: map[*fileNode]*fileNode{}, renames: map[uint64]bool{}}
 	clone.root = c.dir(m.root)
 	clone.used = 0
 	for _, file := range c.files {
@@ -43,7 +50,9 @@ func (m *Mem) crash(rng *rand.Rand) *Mem {
 // crash is one power cut in the making.
 type crash struct {
 	clone   *Mem
-	rng     *rand.Rand // nil: nothing unsynced survives
+	rng     *rand.Rand              // nil: nothing unsynced survives
+	keep    func(sector int64) bool // set: everything survives but what this refuses of the last write
+	last    uint64                  // number of that write
 	files   map[*fileNode]*fileNode
 	renames map[uint64]bool // decided directory operations, by number
 }
@@ -83,6 +92,9 @@ func (c *crash) happened(seq uint64, p float64) bool {
 // chance draws how likely it is that a change survives. All and nothing are as
 // likely as everything between: they find most bugs.
 func (c *crash) chance() float64 {
+	if c.keep != nil {
+		return 1
+	}
 	switch c.rng.IntN(4) {
 	case 0:
 		return 0
@@ -114,7 +126,11 @@ func (c *crash) replay(clone *fileNode, ops []fileOp) {
 	for _, op := range ops {
 		switch op.kind {
 		case opWrite:
+			if op.seq == c.last {
+				r.keep = c.keep
+			}
 			r.write(op.off, op.data)
+			r.keep = nil
 		case opTruncate:
 			r.truncate(op.off)
 		case opExtend: // its bytes are zero already
@@ -128,7 +144,7 @@ func (c *crash) replay(clone *fileNode, ops []fileOp) {
 
 // length draws the length that the disk knew last.
 func (c *crash) length(durable int64, ops []fileOp) int64 {
-	if c.rng.IntN(3) == 0 {
+	if c.keep != nil || c.rng.IntN(3) == 0 {
 		return ops[len(ops)-1].size
 	}
 	cut := c.rng.IntN(len(ops) + 1)
@@ -149,6 +165,7 @@ type replay struct {
 	rng     *rand.Rand
 	p       float64
 	stopped map[int64]bool
+	keep    func(sector int64) bool // of the write at hand; nil: chance decides
 }
 
 func (r *replay) survives(sector int64) bool {
@@ -159,9 +176,10 @@ func (r *replay) survives(sector int64) bool {
 }
 
 func (r *replay) write(off int64, data []byte) {
+	first := off / sectorSize
 	for len(data) > 0 {
 		n := min(int64(len(data)), sectorSize-off%sectorSize)
-		if r.survives(off / sectorSize) {
+		if r.survives(off/sectorSize) && (r.keep == nil || r.keep(off/sectorSize-first)) {
 			r.put(off, data[:n])
 		}
 		off, data = off+n, data[n:]

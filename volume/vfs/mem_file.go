@@ -3,6 +3,7 @@ package vfs
 import (
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ type fileOp struct {
 	off  int64  // of a write; the new length of a truncation
 	data []byte // of a write
 	size int64  // the file's length after the change
+	seq  uint64 // of a write: numbers those of the file system
 }
 
 type fileOpKind uint8
@@ -87,7 +89,8 @@ func (f *fileNode) writeAt(p []byte, off int64) int {
 	}
 	if done > 0 {
 		f.size = max(f.size, off+int64(done))
-		f.change(fileOp{kind: opWrite, off: off, data: slices.Clone(p[:done])})
+		f.mem.writes++
+		f.change(fileOp{kind: opWrite, off: off, data: slices.Clone(p[:done]), seq: f.mem.writes})
 	}
 	return done
 }
@@ -97,6 +100,7 @@ func (f *fileNode) writeAt(p []byte, off int64) int {
 func (f *fileNode) writablePage(number int64) (page, bool) {
 	old := f.pages[number]
 	if old != nil && old != f.durablePages[number] && old != f.mem.zero {
+		f.dirty[number] = struct{}{} // unless it is, a sync has failed to write it
 		return old, true
 	}
 	fresh := new([pageSize]byte)
@@ -181,6 +185,33 @@ func (f *fileNode) sync() {
 	}
 	clear(f.dirty)
 	f.durableSize = f.size
+	f.unsynced = nil
+}
+
+// syncSome is a sync that fails: sectors for which keep reports false stay as
+// they are seen, and count as clean from now on. Once their page is written to
+// again they have another chance.
+func (f *fileNode) syncSome(keep func(sector int64) bool) {
+	const sectors = pageSize / sectorSize
+	for _, number := range slices.Sorted(maps.Keys(f.dirty)) {
+		pg := f.pages[number]
+		if pg == nil {
+			pg = f.mem.zero
+		}
+		durable := new([pageSize]byte)
+		if old := f.durablePages[number]; old != nil {
+			*durable = *old
+		}
+		for i := range int64(sectors) {
+			if keep(number*sectors + i) {
+				at := i * sectorSize
+				copy(durable[at:at+sectorSize], pg[at:])
+				f.durableSize = max(f.durableSize, min(f.size, number*pageSize+at+sectorSize))
+			}
+		}
+		f.durablePages[number] = durable
+	}
+	clear(f.dirty)
 	f.unsynced = nil
 }
 
@@ -280,6 +311,12 @@ func (h *memFile) Sync() error {
 	}
 	h.file.sync()
 	return nil
+}
+
+func (h *memFile) syncSome(keep func(sector int64) bool) {
+	h.mem.mu.Lock()
+	defer h.mem.mu.Unlock()
+	h.file.syncSome(keep)
 }
 
 func (h *memFile) Close() error {

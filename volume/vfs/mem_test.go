@@ -161,6 +161,35 @@ func TestCrashRandSectors(t *testing.T) {
 	}
 }
 
+// TestCrashTorn tears the last write at each sector; everything else is there.
+func TestCrashTorn(t *testing.T) {
+	t.Parallel()
+	m := NewMem()
+	file := mustCreate(t, m, "/f", bytes.Repeat([]byte("0"), 2000))
+	other := mustCreate(t, m, "/other", []byte("other"))
+	_, err := file.WriteAt(bytes.Repeat([]byte("1"), 1200), 500) // sectors 0 to 3
+	must(t, err)
+	must(t, other.Truncate(3))
+	must(t, file.Truncate(1900))
+	for mask := range 16 {
+		clone := m.CrashCloneTorn(func(sector int64) bool { return mask>>sector&1 == 1 })
+		got, err := ReadFile(clone, "/f")
+		must(t, err)
+		want := bytes.Repeat([]byte("0"), 1900)
+		for at := 500; at < 1700; at++ {
+			if mask>>(at/sectorSize)&1 == 1 {
+				want[at] = '1'
+			}
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("sectors %04b: wrong bytes", mask)
+		}
+		if got, err := ReadFile(clone, "/other"); err != nil || string(got) != "oth" {
+			t.Errorf("the other file: %q, %v", got, err)
+		}
+	}
+}
+
 func TestCrashRandLength(t *testing.T) {
 	t.Parallel()
 	m := NewMem()
