@@ -30,6 +30,9 @@ func (s *Store) delete(ctx context.Context, ids []BlobID) error {
 	if err := s.failure(); err != nil {
 		return err
 	}
+	if err := s.syncOwed(); err != nil {
+		return err
+	}
 	large := make(map[BlobID]entry)
 	created := s.cfg.Clock().UnixNano()
 	limit := min(tombstonesPerRequest, int(s.journal.maxRequest()/headerLen))

@@ -184,7 +184,7 @@ func (c *compaction) remove() error {
 		return s.fail("remove segment", err)
 	}
 	if err := s.syncDir(s.segs.dir); err != nil {
-		return s.fail("sync segment directory", err)
+		return s.syncDirFailed("sync segment directory", err)
 	}
 	s.segs.forget(g)
 	<-g.gone

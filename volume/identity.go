@@ -160,7 +160,7 @@ func (s *Store) claim(cluster string) error {
 	}
 	if err != nil {
 		s.ident = before
-		return s.writeFailed("write identity", err)
+		return s.nameFailed("write identity", err)
 	}
 	return nil
 }

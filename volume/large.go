@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -52,6 +53,7 @@ func parseLargeName(name string) (BlobID, entry, bool) {
 type fanout struct {
 	mu   sync.Mutex
 	made map[string]bool
+	owed map[string]bool // to be synced before a deletion is acknowledged
 }
 
 func (s *Store) makeLargeDir(dir string) error {
@@ -121,9 +123,13 @@ type largeWriter struct {
 	at    int64 // where they belong
 }
 
-// takeBuffer takes the memory for some blocks, or at least for one.
-func (w *largeWriter) takeBuffer() {
+// takeBuffer takes the memory for some blocks, or at least for one. size is the
+// payload's, -1 where it is unknown.
+func (w *largeWriter) takeBuffer(size int64) {
 	w.step = largeRun * (BlockSize + sumLen)
+	if size >= 0 {
+		w.step = int(max(1, min(largeRun, blockCount(size)))) * (BlockSize + sumLen)
+	}
 	if w.buf = w.s.bufs.offer(w.step, w.s.cfg.WriteBudget); w.buf == nil {
 		w.step = BlockSize + sumLen
 		w.buf = w.s.bufs.get(w.step)
@@ -145,7 +151,7 @@ func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) erro
 		return s.createFailed("create blob", err)
 	}
 	w := &largeWriter{s: s, file: file, begun: begun, at: headerLen}
-	w.takeBuffer()
+	w.takeBuffer(b.size)
 	e, err := w.write(b, used, desc)
 	w.giveBuffers()
 	if closeErr := file.Close(); err == nil && closeErr != nil {
@@ -261,13 +267,14 @@ func (s *Store) finishLarge(tmp string, id BlobID, e entry) error {
 	}
 	dir := s.largeDir(id)
 	if err := s.makeLargeDir(dir); err != nil {
-		return errors.Join(s.writeFailed("make directory", err), s.fs.Remove(tmp))
+		return errors.Join(s.nameFailed("make directory", err), s.fs.Remove(tmp))
 	}
-	if err := s.fs.Rename(tmp, s.largePath(id, e)); err != nil {
+	name := s.largePath(id, e)
+	if err := s.fs.Rename(tmp, name); err != nil {
 		return errors.Join(s.writeFailed("rename blob", err), s.fs.Remove(tmp))
 	}
 	if err := s.syncDir(dir); err != nil {
-		return s.fail("sync directory of blobs", err)
+		return errors.Join(s.syncDirFailed("sync directory of blobs", err), s.fs.Remove(name))
 	}
 	s.index.set(id, e)
 	s.writes.Add(1)
@@ -305,8 +312,26 @@ func (s *Store) removeFiles(blobs, removed map[BlobID]entry) error {
 	}
 	for dir := range dirs {
 		if err := s.syncDir(dir); err != nil {
-			return s.fail("sync directory of blobs", err)
+			s.fanout.mu.Lock()
+			maps.Copy(s.fanout.owed, dirs)
+			s.fanout.mu.Unlock()
+			return s.syncDirFailed("sync directory of blobs", err)
 		}
+	}
+	return nil
+}
+
+// syncOwed syncs the directories that removeFiles could not sync for lack of a
+// descriptor. Whoever deletes such a blob again finds no trace of it, and yet
+// has to wait for the sync.
+func (s *Store) syncOwed() error {
+	s.fanout.mu.Lock()
+	defer s.fanout.mu.Unlock()
+	for dir := range s.fanout.owed {
+		if err := s.syncDir(dir); err != nil {
+			return s.syncDirFailed("sync directory of blobs", err)
+		}
+		delete(s.fanout.owed, dir)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, closing: make(chan struct{})}
 	s.segs = segments{dir: s.path(segmentsDir), open: map[uint32]*segment{}, superseded: map[uint32]bool{}}
-	s.fanout.made = map[string]bool{}
+	s.fanout = fanout{made: map[string]bool{}, owed: map[string]bool{}}
 	s.findings.run = newRun()
 	s.journal.s = s
 	if err := s.open(); err != nil {
@@ -215,6 +215,30 @@ func isNoSpace(err error) bool {
 // else than disk: that says nothing about the disk, and passes.
 func isExhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// neverBegun reports whether a call on a name failed because there was no file
+// descriptor for it: the disk was asked for nothing, not even for a sync that
+// has failed, so the call can be made again.
+func neverBegun(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// nameFailed sorts a failed call that makes or syncs a name.
+func (s *Store) nameFailed(op string, err error) error {
+	if neverBegun(err) {
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, op, err)
+	}
+	return s.writeFailed(op, err)
+}
+
+// syncDirFailed sorts a failed sync of a directory. Where it returns
+// ErrUnavailable the directory is not synced, and can be.
+func (s *Store) syncDirFailed(op string, err error) error {
+	if neverBegun(err) {
+		return s.nameFailed(op, err)
+	}
+	return s.fail(op, err)
 }
 
 // createFailed sorts a failed creation of a file, which leaves nothing behind.

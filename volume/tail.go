@@ -289,7 +289,7 @@ func (j *journal) begin() error {
 		return j.s.writeFailed("write segment header", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
 	if err := j.s.syncDir(j.s.segs.dir); err != nil {
-		return j.s.fail("sync segment directory", errors.Join(err, file.Close()))
+		return j.s.syncDirFailed("sync segment directory", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
 	j.continueWith(g, segmentHeaderLen, j.rows[:0])
 	j.s.segs.add(g)
