@@ -70,7 +70,7 @@ func (s *Store) loadSegment(num uint32, last bool) (err error) {
 		s.quarantineGaps(g, rowGaps(rows, num, end))
 		s.loadRows(g, rows)
 		if last { // a crash may have come between writing the footer and its sync
-			return s.syncLoaded(file)
+			return s.writeAgain(g, unmarkedEnd(rows, num, end), size)
 		}
 		return nil
 	case !errors.Is(err, errNoFooter):
@@ -79,6 +79,17 @@ func (s *Store) loadSegment(num uint32, last bool) (err error) {
 		return s.recoverTail(g, size, whole)
 	}
 	return s.rescan(g, size, whole)
+}
+
+// unmarkedEnd returns where the records end that were durable before the footer
+// was written: a mark is synced with it.
+func unmarkedEnd(rows []byte, seg uint32, end int64) int64 {
+	if n := len(rows) - rowLen; n >= 0 {
+		if h := parseRow(rows[n:], seg); h.kind == kindMark {
+			return int64(h.off)
+		}
+	}
+	return end
 }
 
 func (s *Store) syncLoaded(file vfs.File) error {

@@ -14,8 +14,7 @@ import "fmt"
 //
 // The cut is synced before anything is appended: bytes of a torn batch can not
 // come back behind new records. What stays of the last batch is written and
-// synced again: it may so far exist in the page cache only, also where a sync
-// failed and the kernel took the pages for clean.
+// synced again.
 func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	scan, err := scanRecords(g.file, s.seed, g.num, size)
 	if err != nil {
@@ -115,10 +114,17 @@ func (s *Store) settle(g *segment, durable, end, size int64) error {
 			return err
 		}
 	}
-	buf := s.bufs.get(stageLen)
+	return s.writeAgain(g, durable, end)
+}
+
+// writeAgain makes the bytes of a segment from one offset to another durable.
+// They may so far exist in the page cache only, also where a sync failed and
+// the kernel took the pages for clean: so a sync alone is not enough.
+func (s *Store) writeAgain(g *segment, from, to int64) error {
+	buf := s.bufs.get(int(max(min(stageLen, to-from), 0)))
 	defer s.bufs.put(buf)
-	for at := durable; at < end; {
-		b := buf.b[:min(int64(stageLen), end-at)]
+	for at := from; at < to; {
+		b := buf.b[:min(int64(len(buf.b)), to-at)]
 		if _, err := g.file.ReadAt(b, at); err != nil {
 			return fmt.Errorf("read records: %w", err)
 		}

@@ -72,8 +72,8 @@ func (w *window) bytes(at int64, n int) ([]byte, error) {
 		return nil, nil
 	}
 	if at < w.at || at+int64(n) > w.at+int64(len(w.buf)) {
-		if cap(w.buf) < scanWindow {
-			w.buf = make([]byte, scanWindow)
+		if w.buf == nil {
+			w.buf = make([]byte, min(scanWindow, w.size))
 		}
 		w.at, w.buf = at, w.buf[:min(scanWindow, w.size-at)]
 		if _, err := w.file.ReadAt(w.buf, at); err != nil && !errors.Is(err, io.EOF) {
