@@ -31,7 +31,7 @@ type gauge struct {
 func (s *Store) measure(now time.Time) error {
 	space, err := s.fs.Space(s.cfg.Dir)
 	if err != nil {
-		return fmt.Errorf("measure disk space: %w", err)
+		return fmt.Errorf("%w: measure disk space: %w", ErrUnavailable, err)
 	}
 	s.gauge.last, s.gauge.checked = space, now
 	s.gauge.written.Store(0)

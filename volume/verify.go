@@ -107,21 +107,19 @@ func (s *Store) verifyLarge(ctx context.Context, id BlobID, e entry) error {
 	if err != nil {
 		return err
 	}
+	r := &blobReader{ctx: ctx, s: s, id: id, size: e.size(), end: e.size(), name: file.Name(), file: file}
+	defer func() { _ = r.Close() }() // never fails
 	h, err := s.largeHeader(file, id, e)
 	if err == nil {
 		_, err = s.largeDescriptor(file, &h)
 	}
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	r := &blobReader{ctx: ctx, s: s, id: id, size: e.size(), end: e.size(), name: file.Name(), file: file}
 	for err == nil {
 		err = r.verifyNext()
 	}
 	if errors.Is(err, io.EOF) {
-		err = nil
+		return nil
 	}
-	return errors.Join(err, r.Close())
+	return err
 }
 
 // largeHeader reads and verifies the header of a large blob.
@@ -177,8 +175,8 @@ func (s *Store) stat(id BlobID, e entry) (Info, error) {
 		if err != nil {
 			return Info{}, err
 		}
-		info, err := s.largeInfo(file, id, e)
-		return info, errors.Join(err, file.Close())
+		defer func() { _ = file.Close() }() // what was read is verified, whatever it says
+		return s.largeInfo(file, id, e)
 	}
 	g, err := s.segmentOf(id, e)
 	if err != nil {
