@@ -33,7 +33,7 @@ func workload(ctx context.Context, s *volume.Store, l *ledger) error {
 		return ids
 	}
 	first := puts(0, 1, 100, 4096, 700, 5000)
-	try(s.Claim(ctx, "11111111-2222-4333-8444-555555555555"))
+	try(l.claim(ctx, s, "11111111-2222-4333-8444-555555555555"))
 	try(l.delete(ctx, s, first[1], first[5]))
 	second := puts(90, 80)
 

@@ -116,9 +116,10 @@ const (
 
 // ledger is what a workload was told, so that it can be checked after a crash.
 type ledger struct {
-	mu     sync.Mutex
-	states map[volume.BlobID]state
-	data   map[volume.BlobID][]byte
+	mu       sync.Mutex
+	states   map[volume.BlobID]state
+	data     map[volume.BlobID][]byte
+	identity volume.Identity // as far as it was told
 }
 
 func newLedger() *ledger {
@@ -135,6 +136,7 @@ func (l *ledger) snapshot() *ledger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := newLedger()
+	c.identity = l.identity
 	for id, st := range l.states {
 		c.states[id] = st
 		c.data[id] = l.data[id]
@@ -173,6 +175,16 @@ func (l *ledger) putBatch(s *volume.Store, first int, sizes ...int) error {
 	return err
 }
 
+func (l *ledger) claim(ctx context.Context, s *volume.Store, cluster string) error {
+	err := s.Claim(ctx, cluster)
+	if err == nil {
+		l.mu.Lock()
+		l.identity = s.Identity()
+		l.mu.Unlock()
+	}
+	return err
+}
+
 func (l *ledger) delete(ctx context.Context, s *volume.Store, ids ...volume.BlobID) error {
 	for _, id := range ids {
 		l.set(id, deleting)
@@ -189,6 +201,17 @@ func (l *ledger) delete(ctx context.Context, s *volume.Store, ids ...volume.Blob
 // check compares a store with what was promised.
 func (l *ledger) check(t testing.TB, s *volume.Store) {
 	t.Helper()
+	l.checkBlobs(t, s)
+	checkStore(t, s)
+}
+
+// checkBlobs is check for a store that has met damage, and counts it.
+func (l *ledger) checkBlobs(t testing.TB, s *volume.Store) {
+	t.Helper()
+	if got := s.Identity(); l.identity.Volume != "" && got.Volume != l.identity.Volume ||
+		l.identity.Cluster != "" && got.Cluster != l.identity.Cluster {
+		t.Errorf("the volume is %v, was %v", got, l.identity)
+	}
 	for id, st := range l.states {
 		got, err := get(t.Context(), s, id)
 		gone := errors.Is(err, volume.ErrNotFound)
@@ -209,7 +232,6 @@ func (l *ledger) check(t testing.TB, s *volume.Store) {
 			}
 		}
 	}
-	checkStore(t, s)
 	infos, err := s.List(t.Context(), volume.BlobID{}, 1<<20)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func killedAt(t *testing.T, n int) (*vfs.Mem, *ledger) {
 }
 
 // adopt makes a promise of what is seen of the blobs whose fate was open.
-func (l *ledger) adopt(t *testing.T, s *volume.Store) {
+func (l *ledger) adopt(t testing.TB, s *volume.Store) {
 	t.Helper()
 	for id, st := range l.states {
 		if st != putting && st != deleting {
