@@ -37,7 +37,8 @@ const (
 	FindingMissing FindingKind = "missing"
 	// FindingSize: a blob is of another length than its row says.
 	FindingSize FindingKind = "size"
-	// FindingCorrupt: a blob can not be read without an error.
+	// FindingCorrupt: a blob can not be read without an error, or says that it is
+	// another than the one it is recorded as.
 	FindingCorrupt FindingKind = "corrupt"
 	// FindingUnreadable: too few pieces of an extent are there to read it.
 	FindingUnreadable FindingKind = "unreadable"
@@ -134,9 +135,9 @@ type CheckOptions struct {
 	Deep     bool  // read every byte
 	Rate     int64 // bytes per second; 0: DefaultCheckRate, below zero: no limit
 	Examples int   // of each kind; 0: DefaultCheckExamples
-	// BlobsAtOnce bounds the memory: so many blobs, at 25 bytes each, are held at
-	// the same time, and the rows are read once for each time. 0:
-	// DefaultCheckBlobs.
+	// BlobsAtOnce bounds the memory: so many blobs, at 25 bytes each, or 33 where
+	// every byte is read, are held at the same time, and the rows are read once for
+	// each time. 0: DefaultCheckBlobs.
 	BlobsAtOnce int
 	// Progress, where set, is told from time to time how far the check is, by one
 	// goroutine at a time. It must not block.

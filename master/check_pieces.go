@@ -60,6 +60,7 @@ type listing struct {
 	ids   []meta.BlobID
 	sizes []int64
 	marks []uint8
+	says  []uint64 // of a deep check: prints of what they say that they are; 0: nothing
 }
 
 // find returns the index of a blob; -1 where it is not listed.
@@ -152,6 +153,7 @@ func (c *check) listVolume(ctx context.Context, v *boundVolume, in idRange, l *l
 		c.progress.Blobs = c.report.Blobs
 		c.mu.Unlock()
 		if c.opts.Deep {
+			l.says = append(l.says, make([]uint64, len(l.ids)-from)...)
 			if err := c.verify(ctx, v, l, from); err != nil {
 				return err
 			}
@@ -174,7 +176,8 @@ func (c *check) listPage(ctx context.Context, v *boundVolume, after volume.BlobI
 	return blobs.List(ctx, after, checkPage)
 }
 
-// verify reads the blobs of a listing from an index on.
+// verify reads the blobs of a listing from an index on, and what they say that they
+// are.
 func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int) error {
 	for i := from; i < len(l.ids); i++ {
 		for left := l.sizes[i]; left > 0; left -= rateBurst {
@@ -182,7 +185,8 @@ func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int
 				return err
 			}
 		}
-		err := c.verifyBlob(ctx, v, volume.BlobID(l.ids[i]), l.sizes[i])
+		var err error
+		l.says[i], err = c.verifyBlob(ctx, v, volume.BlobID(l.ids[i]), l.sizes[i])
 		switch {
 		case err == nil:
 		case errors.Is(err, volume.ErrCorrupt):
@@ -203,14 +207,18 @@ func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int
 // a blob is taken for one that does not answer.
 const slowestVerify = 1 << 20
 
-func (c *check) verifyBlob(ctx context.Context, v *boundVolume, id volume.BlobID, size int64) error {
+func (c *check) verifyBlob(ctx context.Context, v *boundVolume, id volume.BlobID, size int64) (says uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkStatTimeout+time.Duration(size/slowestVerify)*time.Second)
 	defer cancel()
 	blobs, err := c.e.volume(ctx, v.Number)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return blobs.Verify(ctx, id)
+	info, err := blobs.Stat(ctx, id)
+	if err == nil {
+		err = blobs.Verify(ctx, id)
+	}
+	return printIn(info.Descriptor), err
 }
 
 // walk compares what rows and queue name with what was listed.
@@ -272,19 +280,20 @@ func (w *walk) visit(at location, extents []meta.Extent, _ int) {
 			w.report.Extents++
 			w.judge(w.layout, at, x)
 		}
-		for _, p := range x.Pieces {
+		for shard, p := range x.Pieces {
 			if w.first && !p.Missing() {
 				w.report.Pieces++
 			}
 			if !p.Missing() && w.in.has(p.Blob) {
-				w.see(at, x, p)
+				w.see(at, x, shard)
 			}
 		}
 	}
 }
 
 // see compares one piece of an extent with the listing of its volume.
-func (w *walk) see(at location, x meta.Extent, p meta.Piece) {
+func (w *walk) see(at location, x meta.Extent, shard int) {
+	p := x.Pieces[shard]
 	l, ok := w.listed[p.Volume]
 	if !ok {
 		if _, member := w.layout.volumes[p.Volume]; member && !w.skipped(p.Volume) {
@@ -302,8 +311,13 @@ func (w *walk) see(at location, x meta.Extent, p meta.Piece) {
 		return
 	}
 	l.marks[i] |= markLive
-	if l.marks[i]&markCorrupt != 0 {
+	switch {
+	case l.marks[i]&markCorrupt != 0:
 		w.found(at.finding(FindingCorrupt, p, l.sizes[i]))
+	case w.opts.Deep && !at.owner(x).piece(p, shard).prints(l.says[i]):
+		f := at.finding(FindingCorrupt, p, l.sizes[i])
+		f.Detail = "it says that it is something else"
+		w.found(f)
 	}
 	w.compareSize(at, x, p, l.sizes[i])
 }

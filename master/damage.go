@@ -186,11 +186,11 @@ func (r *rebalancer) healed(ctx context.Context, l *layout, x *damagedExtent) bo
 	o := r.outlook(l)
 	for _, t := range x.targets {
 		good := 0
-		for _, p := range t.extent.Pieces {
+		for i, p := range t.extent.Pieces {
 			if !o.there(p) {
 				continue
 			}
-			if err := r.e.verifyPiece(ctx, p, pieceSize(t.extent)); err == nil {
+			if err := r.e.verifyPiece(ctx, t.owner(t.extent).piece(p, i)); err == nil {
 				good++
 			} else {
 				x.repair.Suspects = append(x.repair.Suspects, p)

@@ -169,6 +169,6 @@ func (f *findings) confirmPage(ctx context.Context, page []absence) ([]badPiece,
 func (f *findings) probe(ctx context.Context, a absence) error {
 	ctx, cancel := context.WithTimeout(ctx, checkStatTimeout)
 	defer cancel()
-	_, _, err := f.e.statPiece(ctx, a.piece, pieceSize(a.extent))
+	_, _, err := f.e.statRecorded(ctx, a.recorded(a.extent, a.piece))
 	return err
 }

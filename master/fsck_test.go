@@ -328,6 +328,7 @@ func (s *store) fsckManifest(f *fsckState, name string, o metadb.ObjectRow) {
 // what each blob says of itself.
 func (s *store) fsckVolumes(f *fsckState) {
 	there := map[meta.Piece]bool{}
+	says := map[meta.Piece]metadb.Descriptor{}
 	for _, bound := range s.Topology().Volumes {
 		v := s.byUUID(bound.UUID)
 		if v == nil || bound.State == metadb.VolumeLost {
@@ -351,16 +352,35 @@ func (s *store) fsckVolumes(f *fsckState) {
 			if _, ok := f.buckets[d.Bucket]; err != nil || !ok || d.Key == "" || blobSize(d) != info.Size {
 				f.problem("blob %s on %s: its descriptor is %+v, %v", id, v.name, d, err)
 			}
+			says[p] = d
 		}
 	}
 	spoilt, short := s.fsckDamage(f, there), s.rebalance().Short > 0
 	f.wantEnough(there)
+	f.wantOwn(says)
 	for p, row := range f.live {
 		if short && s.volumeState(p.Volume) == metadb.VolumeLost {
 			continue // it stays on record while there are too few volumes to make it anew
 		}
 		if !there[p] && !spoilt[p] {
 			f.problem("%q names blob %s on volume %d, which is not there", row, volume.BlobID(p.Blob), p.Volume)
+		}
+	}
+}
+
+// wantOwn wants every piece to say that it is what it is recorded as.
+func (f *fsckState) wantOwn(says map[meta.Piece]metadb.Descriptor) {
+	for at, extents := range f.places {
+		for _, x := range extents {
+			for i, p := range x.Pieces {
+				d, ok := says[p]
+				if x.Code == (meta.Code{}) {
+					i = 0
+				}
+				if ok && (d.Bucket != at.bucket || d.Key != at.key || d.PartNumber != at.part || d.Code != x.Code || d.Shard != i || d.Object.Size != x.Size) {
+					f.problem("%+v has a piece %d that says it is %+v", at, i, d)
+				}
+			}
 		}
 	}
 }

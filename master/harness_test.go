@@ -56,6 +56,7 @@ type testVolume struct {
 	lost    atomic.Bool // calls that write take effect, and their answer is lost
 	deletes atomic.Int64
 	gets    atomic.Int64 // calls of Get and Open
+	stats   atomic.Int64 // calls of Stat
 	opens   atomic.Int64 // readers open
 	puts    atomic.Int64 // under way
 	free    atomic.Int64 // bytes free, as its status says; 0: plenty
@@ -145,7 +146,7 @@ func (v *testVolume) Open(ctx context.Context, id volume.BlobID, offset, length 
 	if err != nil {
 		return volume.Info{}, nil, err
 	}
-	info, err := v.Stat(ctx, id)
+	info, err := v.Blobs.Stat(ctx, id)
 	if err != nil {
 		return volume.Info{}, nil, errors.Join(err, r.Close())
 	}
@@ -185,6 +186,7 @@ func (v *testVolume) Status(ctx context.Context) (volume.Status, error) {
 }
 
 func (v *testVolume) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
+	v.stats.Add(1)
 	if err := v.err(); err != nil {
 		return volume.Info{}, err
 	}

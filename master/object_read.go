@@ -199,6 +199,14 @@ func (x *rangeReader) origin() origin {
 	return at
 }
 
+// owner is the extent that is read.
+func (x *rangeReader) owner() owner {
+	at := x.origin()
+	return location{
+		bucket: at.bucket, key: at.key, upload: at.upload, part: at.part, etag: x.pin.object.ETag,
+	}.owner(x.extent)
+}
+
 // relocate reads the record again that the extent came from, and reports whether
 // its pieces have changed since. It goes on with those.
 func (x *rangeReader) relocate() bool {

@@ -294,15 +294,8 @@ func (e *Engine) openPiece(ctx context.Context, piece meta.Piece, offset, length
 	}
 	began := time.Now()
 	blob, err := blobs.Get(ctx, id, offset, length)
-	if errors.Is(err, context.Canceled) {
-		e.atLeast(piece.Volume, time.Since(began)) // others are not to wait for it again
-	}
-	switch {
-	case errors.Is(err, volume.ErrNotFound), errors.Is(err, volume.ErrInvalid):
-		// The record says that these bytes are there.
-		return nil, fmt.Errorf("%w: volume %d: blob %s: %w", volume.ErrCorrupt, piece.Volume, id, err)
-	case err != nil:
-		return nil, fmt.Errorf("volume %d: blob %s: %w", piece.Volume, id, err)
+	if err != nil {
+		return nil, fmt.Errorf("volume %d: blob %s: %w", piece.Volume, id, e.unopened(piece, began, err))
 	}
 	return blob, nil
 }

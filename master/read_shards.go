@@ -17,6 +17,7 @@ import (
 type shards struct {
 	engine *Engine
 	from   origin
+	of     owner
 	pieces []meta.Piece
 }
 
@@ -32,7 +33,7 @@ func (x *rangeReader) openShards(length int64) (source, error) {
 	if len(x.extent.Pieces) != coder.Shards() {
 		return nil, fmt.Errorf("%w: %d shards of a code %s", metadb.ErrBadRecord, len(x.extent.Pieces), coder.Scheme)
 	}
-	s := &shards{engine: x.engine, from: x.origin(), pieces: x.extent.Pieces}
+	s := &shards{engine: x.engine, from: x.origin(), of: x.owner(), pieces: x.extent.Pieces}
 	r := coder.NewReader(x.ctx, x.extent.Size, x.offset, length, s.open, s.patience(coder.Data))
 	if err := r.Prepare(); err != nil {
 		_ = r.Close() // nothing was read
@@ -61,8 +62,8 @@ func (s *shards) open(ctx context.Context, shard int, offset, length int64) (io.
 	}
 	b := &shardBlob{ctx: ctx, of: s, piece: piece, left: length}
 	var err error
-	if b.blob, err = s.engine.openPiece(ctx, piece, offset, length); err != nil {
-		return nil, b.judge(err)
+	if _, b.blob, err = s.engine.openRecorded(ctx, s.of.piece(piece, shard), offset, length); err != nil {
+		return nil, b.judge(fmt.Errorf("volume %d: blob %s: %w", piece.Volume, volume.BlobID(piece.Blob), err))
 	}
 	return b, nil
 }

@@ -34,6 +34,7 @@ type move struct {
 
 	err     error           // why it could not be done
 	bad     []meta.Piece    // found not to be there, or not to be readable
+	strange []meta.Piece    // of these, those that say that they are part of something else
 	blamed  []meta.VolumeID // volumes that have failed as such
 	fine    []meta.VolumeID // volumes that have answered
 	outcome outcome         // what became of it when it was recorded
@@ -147,7 +148,7 @@ func (r *rebalancer) makeCopies(ctx context.Context, m *move) error {
 			if from.Missing() || slices.Contains(m.bad, from) {
 				continue
 			}
-			err := r.copyPiece(ctx, m, from, to)
+			err := r.copyPiece(ctx, m, m.recorded(m.extent, from), to)
 			if made = err == nil; made {
 				break
 			}
@@ -163,26 +164,25 @@ func (r *rebalancer) makeCopies(ctx context.Context, m *move) error {
 // copyPiece copies a blob to another volume under a fresh id, with its
 // descriptor. What is read is verified block by block, and the new volume
 // answers when it is durable.
-func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece) error {
+func (r *rebalancer) copyPiece(ctx context.Context, m *move, from recordedPiece, to meta.Piece) error {
 	dst, err := r.e.volume(ctx, to.Volume)
 	if err != nil {
 		return m.blame(to, err)
 	}
-	size := pieceSize(m.extent)
-	body, desc, err := r.openPiece(ctx, from, size)
+	info, body, err := r.e.openRecorded(ctx, from, 0, from.size)
 	if err != nil {
-		return m.blameSource(from, err)
+		return m.blameSource(from.Piece, err)
 	}
 	paced := &pacedReader{ctx: ctx, r: body, limiter: r.limiter}
-	err = dst.Put(ctx, volume.BlobID(to.Blob), size, paced, func() ([]byte, error) { return desc, nil })
+	err = dst.Put(ctx, volume.BlobID(to.Blob), from.size, paced, func() ([]byte, error) { return info.Descriptor, nil })
 	closing := body.Close()
 	switch {
 	case paced.failed != nil:
-		return m.blameSource(from, paced.failed)
+		return m.blameSource(from.Piece, paced.failed)
 	case err != nil:
 		return m.blame(to, err)
 	case closing != nil:
-		return m.blameSource(from, closing)
+		return m.blameSource(from.Piece, closing)
 	}
 	m.fine = append(m.fine, from.Volume, to.Volume)
 	return nil
@@ -190,39 +190,15 @@ func (r *rebalancer) copyPiece(ctx context.Context, m *move, from, to meta.Piece
 
 // confirm reads a piece where it lies, whole, before others are given up for it.
 func (r *rebalancer) confirm(ctx context.Context, m *move, p meta.Piece) error {
-	size := pieceSize(m.extent)
-	if err := r.pause(ctx, size); err != nil {
+	w := m.recorded(m.extent, p)
+	if err := r.pause(ctx, w.size); err != nil {
 		return err
 	}
-	if err := r.e.verifyPiece(ctx, p, size); err != nil {
+	if err := r.e.verifyPiece(ctx, w); err != nil {
 		return m.blameSource(p, err)
 	}
 	m.fine = append(m.fine, p.Volume)
 	return nil
-}
-
-// verifyPiece reads a piece where it lies, whole; ErrCorrupt where it is not of
-// the size that is recorded.
-func (e *Engine) verifyPiece(ctx context.Context, p meta.Piece, size int64) error {
-	blobs, _, err := e.statPiece(ctx, p, size)
-	if err != nil {
-		return err
-	}
-	return blobs.Verify(ctx, volume.BlobID(p.Blob))
-}
-
-// statPiece asks the volume of a piece what it is; ErrCorrupt where it is not of
-// the size that is recorded.
-func (e *Engine) statPiece(ctx context.Context, p meta.Piece, size int64) (Blobs, volume.Info, error) {
-	blobs, err := e.volume(ctx, p.Volume)
-	if err != nil {
-		return nil, volume.Info{}, err
-	}
-	info, err := blobs.Stat(ctx, volume.BlobID(p.Blob))
-	if err == nil && info.Size != size {
-		err = fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, size)
-	}
-	return blobs, info, err
 }
 
 // pause waits as long as n bytes may take.
@@ -235,16 +211,6 @@ func (r *rebalancer) pause(ctx context.Context, n int64) error {
 		n -= some
 	}
 	return ctx.Err()
-}
-
-// openPiece opens a piece that must be of a size.
-func (r *rebalancer) openPiece(ctx context.Context, from meta.Piece, size int64) (io.ReadCloser, []byte, error) {
-	src, info, err := r.e.statPiece(ctx, from, size)
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := src.Get(ctx, volume.BlobID(from.Blob), 0, size)
-	return body, info.Descriptor, err
 }
 
 // yield lets requests of clients go first.

@@ -53,6 +53,10 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 		if m.outcome == damaged {
 			r.e.log.ErrorContext(ctx, "what is left of an object is too little to restore it", "bucket", m.bucket, "key", m.key, "part", m.part, "cause", m.damage, "error", m.err)
 		}
+		if m.outcome == done && len(m.strange) > 0 {
+			r.e.log.ErrorContext(ctx, "blobs of something else were recorded as pieces of an object: they were replaced, and stay where they are",
+				"bucket", m.bucket, "key", m.key, "part", m.part, "pieces", piecesText(m.strange))
+		}
 	}
 	return nil
 }
@@ -148,7 +152,7 @@ func (rec *recorder) noteDone(m *move) error {
 	rec.missed = true
 	members := rec.e.layouts.now().volumes
 	for _, p := range m.drop {
-		if _, ok := members[p.Volume]; ok {
+		if _, ok := members[p.Volume]; ok && !slices.Contains(m.strange, p) {
 			rec.old = append(rec.old, p)
 		}
 	}

@@ -28,7 +28,7 @@ func (r *rebalancer) makeShards(ctx context.Context, m *move) error {
 		from := m.sources[i]
 		if from.Missing() {
 			wanted = append(wanted, i)
-		} else if err := r.copyPiece(ctx, m, from, to); err != nil {
+		} else if err := r.copyPiece(ctx, m, m.owner(m.extent).piece(from, i), to); err != nil {
 			if slices.Contains(m.blamed, to.Volume) || ctx.Err() != nil {
 				return err
 			}
@@ -123,15 +123,11 @@ func (r *rebalancer) putShard(ctx context.Context, to meta.Piece, size int64, bo
 // describe returns the descriptor of any shard that has one.
 func (r *rebalancer) describe(ctx context.Context, m *move) (metadb.Descriptor, error) {
 	var errs []error
-	for _, p := range m.sources {
+	for i, p := range m.sources {
 		if p.Missing() || slices.Contains(m.bad, p) {
 			continue
 		}
-		blobs, err := r.e.volume(ctx, p.Volume)
-		var info volume.Info
-		if err == nil {
-			info, err = blobs.Stat(ctx, volume.BlobID(p.Blob))
-		}
+		_, info, err := r.e.statRecorded(ctx, m.owner(m.extent).piece(p, i))
 		if err == nil {
 			return metadb.UnmarshalDescriptor(info.Descriptor)
 		}
@@ -143,20 +139,13 @@ func (r *rebalancer) describe(ctx context.Context, m *move) (metadb.Descriptor, 
 // shardOpener opens the shards of an extent that may be there, and notes what is
 // wrong with those that are not.
 func (r *rebalancer) shardOpener(m *move, notes *sourceNotes) erasure.Open {
-	sources, bad := m.sources, slices.Clone(m.bad)
+	sources, bad, of := m.sources, slices.Clone(m.bad), m.owner(m.extent)
 	return func(ctx context.Context, shard int, offset, length int64) (io.ReadCloser, error) {
 		p := sources[shard]
 		if p.Missing() || slices.Contains(bad, p) {
 			return nil, fmt.Errorf("shard %d: %w", shard, volume.ErrNotFound)
 		}
-		blobs, err := r.e.volume(ctx, p.Volume)
-		if err != nil {
-			return nil, notes.add(p, err)
-		}
-		body, err := blobs.Get(ctx, volume.BlobID(p.Blob), offset, length)
-		if errors.Is(err, volume.ErrInvalid) {
-			err = fmt.Errorf("%w: it is shorter than recorded: %w", volume.ErrCorrupt, err)
-		}
+		_, body, err := r.e.openRecorded(ctx, of.piece(p, shard), offset, length)
 		if err != nil {
 			return nil, notes.add(p, err)
 		}

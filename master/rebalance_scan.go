@@ -67,12 +67,13 @@ type location struct {
 	index       int    // among the extents of the object or part
 	seq         uint64 // of the version; not for partRow
 	class       string // storage class of the object
+	etag        string // of the version
 	holder      meta.Bucket
 }
 
 // of notes the version that an extent is part of.
 func (l *location) of(o *metadb.ObjectRow) {
-	l.seq, l.version, l.class = o.Seq, o.VersionID, o.Headers.StorageClass
+	l.seq, l.version, l.class, l.etag = o.Seq, o.VersionID, o.Headers.StorageClass, o.ETag
 }
 
 // hash is the placement hash of what lies there.

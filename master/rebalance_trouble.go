@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tdkvs/master/meta"
@@ -22,6 +23,9 @@ func (m *move) blame(at meta.Piece, err error) error {
 func (m *move) blameSource(at meta.Piece, err error) error {
 	if isBad(err) {
 		m.bad = append(m.bad, at)
+	}
+	if errors.Is(err, errStranger) {
+		m.strange = append(m.strange, at)
 	}
 	return m.blame(at, err)
 }

@@ -171,24 +171,26 @@ func (r *rebalancer) locateRepairs(ctx context.Context, tx metadb.Tx, entries []
 
 // verifySuspects reads the pieces that somebody has found to be bad, whole, and
 // returns those that are. Where a volume does not answer, the repair is put off.
-func (r *rebalancer) verifySuspects(ctx context.Context, l *layout, jobs []*repairJob, atOnce int) (map[meta.Piece]bool, error) {
+func (r *rebalancer) verifySuspects(ctx context.Context, l *layout, jobs []*repairJob, atOnce int) (map[meta.Piece]error, error) {
 	var mu sync.Mutex // guards bad and the jobs' later
-	bad := make(map[meta.Piece]bool)
+	bad := make(map[meta.Piece]error)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	o := r.outlook(l)
 	for _, job := range jobs {
 		for _, x := range job.targets {
-			for _, p := range x.extent.Pieces {
+			for i, p := range x.extent.Pieces {
 				if !o.there(p) || !slices.Contains(job.Suspects, p) {
 					continue
 				}
 				group.Go(func() error {
-					err := r.verifySuspect(ctx, o, p, pieceSize(x.extent))
+					err := r.verifySuspect(ctx, o, x.owner(x.extent).piece(p, i))
 					mu.Lock()
 					defer mu.Unlock()
-					bad[p] = isBad(err)
-					job.later = job.later || err != nil && !bad[p]
+					if isBad(err) {
+						bad[p] = err
+					}
+					job.later = job.later || err != nil && !isBad(err)
 					return nil
 				})
 			}
@@ -198,20 +200,20 @@ func (r *rebalancer) verifySuspects(ctx context.Context, l *layout, jobs []*repa
 	return bad, ctx.Err()
 }
 
-func (r *rebalancer) verifySuspect(ctx context.Context, o outlook, p meta.Piece, size int64) error {
-	if o.silent(p.Volume) {
+func (r *rebalancer) verifySuspect(ctx context.Context, o outlook, w recordedPiece) error {
+	if o.silent(w.Volume) {
 		return volume.ErrUnavailable
 	}
-	if err := r.pause(ctx, size); err != nil {
+	if err := r.pause(ctx, w.size); err != nil {
 		return err
 	}
-	return r.e.verifyPiece(ctx, p, size)
+	return r.e.verifyPiece(ctx, w)
 }
 
 // planRepair works out what is to be done for an entry.
-func (r *rebalancer) planRepair(l *layout, job *repairJob, bad map[meta.Piece]bool) {
+func (r *rebalancer) planRepair(l *layout, job *repairJob, bad map[meta.Piece]error) {
 	o := r.outlook(l)
-	o.bad = func(p meta.Piece) bool { return bad[p] }
+	o.bad = func(p meta.Piece) bool { return bad[p] != nil }
 	for _, x := range job.targets {
 		m, err := r.e.plan(o, x.location, x.extent)
 		if err != nil || m.waits || !m.reachable(o) {
@@ -219,6 +221,11 @@ func (r *rebalancer) planRepair(l *layout, job *repairJob, bad map[meta.Piece]bo
 		}
 		if err != nil || m.idle() || !m.reachable(o) {
 			continue
+		}
+		for _, p := range m.drop {
+			if errors.Is(bad[p], errStranger) {
+				m.strange = append(m.strange, p)
+			}
 		}
 		m.queued = true
 		job.moves = append(job.moves, m)
