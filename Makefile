@@ -75,6 +75,11 @@ crash: build ## long crash tests: SIGKILL under writes, deletions of volumes and
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} TDKVS_CHANGE_KILLS=$${TDKVS_CHANGE_KILLS:-50} \
 		go test -count=1 -timeout 90m -run 'Crash|KilledWhile' -v $(TESTFLAGS) ./compat-tests/...
 
+.PHONY: powercut
+powercut: build ## long power-cut test: disks that a cut may leave, by recording every write (TDKVS_POWER_CUTS=500 TDKVS_POWER_SECONDS=15; needs root)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_POWER_CUTS=$${TDKVS_POWER_CUTS:-500} TDKVS_POWER_SECONDS=$${TDKVS_POWER_SECONDS:-15} \
+		go test -count=1 -timeout 120m -run PowerCut -v $(TESTFLAGS) ./compat-tests
+
 .PHONY: linear
 linear: build ## long linearizability test: contending clients and SIGKILL (TDKVS_LINEAR_ROUNDS=50)
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_LINEAR_ROUNDS=$${TDKVS_LINEAR_ROUNDS:-50} \

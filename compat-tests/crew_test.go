@@ -45,6 +45,8 @@ type writer struct {
 	refused []error            // answers that blame the request, which no crash excuses
 	acks    int
 	cuts    int
+	moment  func() int // where set: how many events the disk has seen, for acts
+	acts    []act
 }
 
 func newCrew(t *testing.T, d *deployment, seed uint64) *crew {
@@ -108,6 +110,7 @@ func (w *writer) step() bool {
 	}
 	w.writes++
 	next := value{write: w.writes}
+	began := w.now()
 	var err error
 	switch dice := w.choices.IntN(100); {
 	case dice < 15:
@@ -125,13 +128,23 @@ func (w *writer) step() bool {
 			w.refused = append(w.refused, fmt.Errorf("%s: %w", key, err))
 		}
 		w.maybe[key] = append(w.maybe[key], next)
+		w.acts = append(w.acts, act{key, next, began, -1})
 		w.cuts++
 		return false
 	}
+	w.acts = append(w.acts, act{key, next, began, w.now()})
 	w.known[key] = next
 	delete(w.maybe, key)
 	w.acks++
 	return true
+}
+
+// now is the moment, for acts.
+func (w *writer) now() int {
+	if w.moment == nil {
+		return 0
+	}
+	return w.moment()
 }
 
 // size draws a size: mostly small, some that share a file, some with a file of their own.
@@ -208,14 +221,7 @@ func (c *crew) check(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, w := range c.writers {
 		wg.Go(func() {
-			keys := map[string]bool{}
-			for key := range w.known {
-				keys[key] = true
-			}
-			for key := range w.maybe {
-				keys[key] = true
-			}
-			for key := range keys {
+			for key := range w.keys() {
 				w.checkKey(t, key)
 			}
 			clear(w.maybe)
@@ -225,52 +231,74 @@ func (c *crew) check(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	var want []string
-	for _, w := range c.writers {
-		for key, v := range w.known {
-			if v.write != 0 {
-				want = append(want, key)
-			}
-		}
-	}
-	slices.Sort(want)
+	want := c.holds()
 	if got := listAll(t, c.writers[0].s3, crewBucket); !slices.Equal(got, want) {
 		t.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want))
 	}
 }
 
+// keys are those that something is known of.
+func (w *writer) keys() map[string]bool {
+	keys := map[string]bool{}
+	for key := range w.known {
+		keys[key] = true
+	}
+	for key := range w.maybe {
+		keys[key] = true
+	}
+	return keys
+}
+
+// holds returns the keys that hold objects, in order.
+func (c *crew) holds() []string {
+	var keys []string
+	for _, w := range c.writers {
+		for key, v := range w.known {
+			if v.write != 0 {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // checkKey compares one key with what it may hold.
 func (w *writer) checkKey(t *testing.T, key string) {
 	t.Helper()
+	if err := w.verify(t.Context(), key); err != nil {
+		t.Error(err)
+	}
+}
+
+// verify compares one key with what it may hold, and is sure from then on.
+func (w *writer) verify(ctx context.Context, key string) error {
 	candidates := append([]value{w.known[key]}, w.maybe[key]...)
-	out, err := w.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(crewBucket), Key: &key})
+	out, err := w.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(crewBucket), Key: &key})
 	var got []byte
 	switch {
 	case statusOf(err) == http.StatusNotFound:
 	case err != nil:
-		t.Errorf("%s: %v; it should hold %v", key, err, candidates)
-		return
+		return fmt.Errorf("%s: %w; it should hold %v", key, err, candidates)
 	default:
 		got, err = io.ReadAll(out.Body)
 		if err := errors.Join(err, out.Body.Close()); err != nil {
-			t.Errorf("%s: after %d bytes: %v; it should hold %v", key, len(got), err, candidates)
-			return
+			return fmt.Errorf("%s: after %d bytes: %w; it should hold %v", key, len(got), err, candidates)
 		}
 	}
 	for _, v := range candidates {
 		if body := v.body(key); out == nil && v.write == 0 || out != nil && v.write != 0 && bytes.Equal(got, body) {
 			if out != nil && aws.ToString(out.ETag) != v.etag(body) {
-				t.Errorf("%s: ETag %s, want %s", key, aws.ToString(out.ETag), v.etag(body))
+				return fmt.Errorf("%s: ETag %s, want %s", key, aws.ToString(out.ETag), v.etag(body))
 			}
 			w.known[key] = v
-			return
+			return nil
 		}
 	}
 	if out == nil {
-		t.Errorf("%s: no object; it should hold %v", key, candidates)
-		return
+		return fmt.Errorf("%s: no object; it should hold %v", key, candidates)
 	}
-	t.Errorf("%s: %d bytes of SHA-256 %s; it should hold %v", key, len(got), sha(got), candidates)
+	return fmt.Errorf("%s: %d bytes of SHA-256 %s; it should hold %v", key, len(got), sha(got), candidates)
 }
 
 // without returns what is in a and not in b, which is ordered; at most ten.

@@ -41,6 +41,7 @@ type settings struct {
 	garbageGrace  time.Duration // 0: the default
 	clusterSecret string        // of a cluster; "": one of its own
 	dir           string        // that outlives the test; "": one of its own
+	data          string        // where the data lies; "": in dir
 	volumes       int           // of a cluster; 0: three
 	lines         string        // further ones of the master's or the server's configuration
 }
@@ -74,6 +75,9 @@ func newDeployment(t testing.TB, kind string, s settings) *deployment {
 	if d.dir == "" {
 		d.dir = t.TempDir()
 	}
+	if s.data == "" {
+		s.data = d.dir
+	}
 	d.addr = freeAddress(t)
 	if kind == serverKind {
 		d.layOutServer(t, s)
@@ -104,7 +108,7 @@ func (s settings) yaml() string {
 func (d *deployment) layOutServer(t testing.TB, s settings) {
 	t.Helper()
 	config := d.writeFile(t, "server.yaml", fmt.Sprintf("region: %s\ndomains: [%s]\n%s", region, domain, s.yaml()))
-	d.dataDirs = []string{filepath.Join(d.dir, "disk1"), filepath.Join(d.dir, "disk2")}
+	d.dataDirs = []string{filepath.Join(s.data, "disk1"), filepath.Join(s.data, "disk2")}
 	d.front = &process{
 		name:    serverKind,
 		args:    []string{"server", "-config=" + config, "-listen", d.addr, d.dataDirs[0], d.dataDirs[1]},
@@ -126,7 +130,7 @@ func (d *deployment) layOutCluster(t testing.TB, s settings) {
 	}
 	for i := 1; i <= volumes; i++ {
 		name, addr := fmt.Sprintf("volume%d", i), freeAddress(t)
-		dir := filepath.Join(d.dir, name)
+		dir := filepath.Join(s.data, name)
 		fmt.Fprintf(&urls, "  - http://%s\n", addr)
 		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n", addr, dir, secret))
 		d.dataDirs = append(d.dataDirs, dir)
@@ -144,7 +148,7 @@ credentials:
 region: %s
 domains:
   - %s
-%s`, d.addr, urls.String(), filepath.Join(d.dir, "master"), secret, d.accessKey, d.secretKey, region, domain, s.yaml()))
+%s`, d.addr, urls.String(), filepath.Join(s.data, "master"), secret, d.accessKey, d.secretKey, region, domain, s.yaml()))
 	d.front = &process{name: "master", args: []string{"master", "--config=" + config}, logFile: filepath.Join(d.dir, "master.log")}
 }
 
@@ -195,15 +199,23 @@ func (d *deployment) waitReady(t testing.TB) {
 				t.Fatalf("%s ended instead of becoming ready\n%s", p.name, p.logTail())
 			}
 		}
-		if up := d.volumesUp(t); up { // now the front may still leave out one that was killed
-			ready, text := d.probe("/-/readyz")
-			if ready && !strings.Contains(text, "unreachable") {
-				return
-			}
-			answer = text
+		ready, text := d.servesAll(t)
+		if ready {
+			return
 		}
+		answer = text
 	}
 	t.Fatalf("not ready after a minute: %s\n%s", answer, d.front.logTail())
+}
+
+// servesAll reports whether the front serves everything that the store holds, and what it says of that.
+func (d *deployment) servesAll(t testing.TB) (bool, string) {
+	t.Helper()
+	if !d.volumesUp(t) {
+		return false, "a volume is not up"
+	}
+	ready, text := d.probe("/-/readyz") // which may still leave out one that was killed
+	return ready && !strings.Contains(text, "unreachable"), text
 }
 
 // volumesUp asks the volume processes themselves: what the front says of them may be from before one was killed.

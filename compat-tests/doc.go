@@ -26,5 +26,7 @@
 //	TDKVS_CODED_OBJECTS     large objects as shards of 4+2 while any two volumes are away (default 6)
 //	TDKVS_MOVE_MIB          what moves while the rebalance is timed, of small and of large objects (default 16)
 //	TDKVS_YIELD_MIB         what there is to be spread while clients' latencies are measured, of small and of large objects (default 8)
+//	TDKVS_POWER_CUTS        disks that a power cut may have left, per deployment and file system (default 12)
+//	TDKVS_POWER_SECONDS     how long the store is at work on the disk that is recorded (default 2)
 //	TDKVS_MANY_OBJECTS      number of small objects (default 5000)
 package compattests

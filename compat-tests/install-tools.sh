@@ -19,6 +19,10 @@ want rclone rclone
 want restic restic
 want s3cmd s3cmd
 want s3fs s3fs
+want mkfs.ext4 e2fsprogs
+want mkfs.xfs xfsprogs
+want losetup mount
+want blockdev util-linux
 /usr/bin/python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
 
 install_packages() {
@@ -63,4 +67,4 @@ install_javascript() {
 install_packages
 install_javascript
 [ -r /dev/fuse ] && [ -w /dev/fuse ] ||
-	echo "NOTE: /dev/fuse can not be used on this machine: TestS3FS mounts nothing and proves nothing here" >&2
+	echo "NOTE: /dev/fuse can not be used on this machine: TestS3FS and the tests of power cuts mount nothing and prove nothing here" >&2

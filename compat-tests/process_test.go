@@ -19,6 +19,7 @@ import (
 type process struct {
 	name    string // in messages
 	args    []string
+	without string   // the system call that does nothing for it, see withoutCall; "": none
 	env     []string // beside the neutral environment
 	logFile string   // standard output and standard error of every start
 
@@ -57,6 +58,9 @@ func (p *process) start(t testing.TB) {
 	}
 	cmd := exec.Command(binary(t), p.args...)
 	cmd.Env = neutralEnv(p.env...)
+	if p.without != "" {
+		cmd = withoutCall(t, p.without, cmd)
+	}
 	cmd.Dir = filepath.Dir(p.logFile)
 	cmd.Stdout, cmd.Stderr = log, log
 	// The kernel ends the process when this one dies, however it dies. It looks at the thread that started it, so that
