@@ -86,6 +86,7 @@ type Status struct {
 	CorruptReads uint64 // reads that failed verification since start
 	Run          uint64 // names the start, at random: the numbers of Damaged are of it
 	Damaged      uint64 // number of the newest finding of Damaged; 0: there was none
+	Scrub        Scrub
 }
 
 // Damage is something that verification has found bad: in a scrub, in a read, or

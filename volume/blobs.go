@@ -115,6 +115,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 		CorruptReads: s.corruptReads.Load(),
 		Run:          s.findings.run,
 		Damaged:      s.findings.newest(),
+		Scrub:        s.scrubStatus(),
 	}
 	status.Full = s.cfg.Reserve >= 0 && status.Free <= status.Reserve
 	for _, g := range s.segs.all() {

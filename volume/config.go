@@ -56,8 +56,12 @@ type Config struct {
 	// CompactBytesPerSecond bounds the reading of compaction. Default 64 MiB;
 	// negative: no bound.
 	CompactBytesPerSecond int64
-	// ScrubBytesPerSecond is the rate at which Run re-reads and verifies every
-	// blob, round after round. Default 0: it does not; negative: no bound.
+	// ScrubPeriod is the time in which Run re-reads and verifies every blob once, at
+	// 1 MiB per second or, where that does not do, as fast as it takes. Default 14
+	// days; negative: it does not.
+	ScrubPeriod time.Duration
+	// ScrubBytesPerSecond, where it is not 0, is the rate of that instead, round
+	// after round; negative: no bound.
 	ScrubBytesPerSecond int64
 }
 
@@ -83,6 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PreallocateStep, 16<<20)
 	setDefault(&c.CompactRatio, 0.4)
 	setDefault(&c.CompactBytesPerSecond, 64<<20)
+	setDefault(&c.ScrubPeriod, defaultScrubPeriod)
 	switch {
 	case c.SmallLimit < 0 || c.SmallLimit > maxSmallLimit:
 		return c, fmt.Errorf("volume: SmallLimit %d: want at most %d", c.SmallLimit, maxSmallLimit)

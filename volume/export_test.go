@@ -94,8 +94,12 @@ func (s *Store) DeleteWithCopy(id BlobID, copyFirst bool) error {
 	return s.journal.commit(r)
 }
 
-// ScrubOnce does one round of what Run does at ScrubBytesPerSecond.
-func (s *Store) ScrubOnce(ctx context.Context) { s.scrub(ctx) }
+// ScrubOnce does one round of what Run does, without a bound.
+func (s *Store) ScrubOnce(ctx context.Context) {
+	s.scrubber.moveTo(scrubPosition{})
+	r := &scrubRound{s: s, ctx: ctx, rate: func() int64 { return -1 }}
+	_ = r.run() // ends early with ctx or the store
+}
 
 // Place is where a blob was at one moment.
 type Place struct {

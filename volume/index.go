@@ -2,6 +2,7 @@ package volume
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -138,16 +139,48 @@ func (x *index) count(blobs, bytes int64) {
 	x.bytes.Add(bytes)
 }
 
+// placed is where in its segment a blob lies.
+type placed struct {
+	id  BlobID
+	off uint32
+}
+
+// inSegment returns the blobs of a segment in the order in which they lie.
+func (x *index) inSegment(num uint32) []placed {
+	var found []placed
+	for i := range x.shards {
+		found = x.shards[i].inSegment(num, found)
+	}
+	slices.SortFunc(found, func(a, b placed) int { return cmp.Compare(a.off, b.off) })
+	return found
+}
+
+func (sh *shard) inSegment(num uint32, found []placed) []placed {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for i := range sh.entries.slots {
+		if s := &sh.entries.slots[i]; s.seg == num && s.id != (BlobID{}) {
+			found = append(found, placed{s.id, s.off})
+		}
+	}
+	return found
+}
+
 // list returns up to limit blobs with ids above after, in id order.
 func (x *index) list(after BlobID, limit int) []Info {
+	return x.listWhere(after, limit, func(entry) bool { return true })
+}
+
+// listWhere is list of those blobs of which keep approves.
+func (x *index) listWhere(after BlobID, limit int, keep func(entry) bool) []Info {
 	var page []Info
 	for first := int(after[0]); first < len(x.shards) && len(page) < limit; first++ {
-		page = append(page, x.shards[first].list(after, limit-len(page))...)
+		page = append(page, x.shards[first].list(after, limit-len(page), keep)...)
 	}
 	return page
 }
 
-func (sh *shard) list(after BlobID, limit int) []Info {
+func (sh *shard) list(after BlobID, limit int, wanted func(entry) bool) []Info {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	keep := limit
@@ -159,7 +192,8 @@ func (sh *shard) list(after BlobID, limit int) []Info {
 	for i := range sh.entries.slots {
 		// Free slots have the zero id, which is above none.
 		s := &sh.entries.slots[i]
-		if bytes.Compare(s.id[:], after[:]) <= 0 || s.seg == pendingSegment || bounded && bytes.Compare(s.id[:], bound[:]) > 0 {
+		if bytes.Compare(s.id[:], after[:]) <= 0 || s.seg == pendingSegment || !wanted(s.entry) ||
+			bounded && bytes.Compare(s.id[:], bound[:]) > 0 {
 			continue
 		}
 		if len(found) == keep && keep > limit {

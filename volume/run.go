@@ -10,11 +10,10 @@ import (
 const (
 	idleAfter       = time.Second      // how often an idle log is marked
 	compactInterval = 10 * time.Second // how often segments are looked over
-	scrubPage       = 1000             // blobs listed at a time
 )
 
-// Run does the background work of the store: compaction, scrubbing where it is
-// configured, and marking an idle log. It returns nil when ctx ends or the
+// Run does the background work of the store: compaction, scrubbing unless it is
+// configured not to, and marking an idle log. It returns nil when ctx ends or the
 // store is closed. Without Run the store is right, but its files only grow.
 func (s *Store) Run(ctx context.Context) error {
 	if err := s.enter(); err != nil {
@@ -29,7 +28,9 @@ func (s *Store) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { s.every(ctx, idleAfter, s.markIdle) })
 	group.Go(func() { s.every(ctx, compactInterval, s.compactAll) })
-	if s.cfg.ScrubBytesPerSecond != 0 {
+	if s.scrubs() {
+		s.loadScrub()
+		defer s.leaveScrub()
 		group.Go(func() { s.every(ctx, idleAfter, s.scrub) })
 	}
 	group.Wait()
@@ -71,29 +72,6 @@ func (s *Store) compactAll(ctx context.Context) {
 		if err != nil || !more {
 			return
 		}
-	}
-}
-
-// scrub verifies every blob once. What it finds is logged and counted as a
-// corrupt read.
-func (s *Store) scrub(ctx context.Context) {
-	p := pace{rate: s.cfg.ScrubBytesPerSecond}
-	var after BlobID
-	for {
-		page, err := s.List(ctx, after, scrubPage)
-		if err != nil || len(page) == 0 {
-			return
-		}
-		for _, info := range page {
-			n, err := s.verify(ctx, info.ID)
-			if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNotFound) {
-				return // the store or ctx has ended
-			}
-			if p.wait(ctx, s.closing, n) != nil {
-				return
-			}
-		}
-		after = page[len(page)-1].ID
 	}
 }
 

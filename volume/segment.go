@@ -164,6 +164,22 @@ func (t *segments) acquire(num uint32) *segment {
 	return nil
 }
 
+// acquireFrom returns the first segment from a number on, as acquire does.
+func (t *segments) acquireFrom(num uint32) *segment {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var first *segment
+	for n, g := range t.open {
+		if n >= num && (first == nil || n < first.num) {
+			first = g
+		}
+	}
+	if first != nil {
+		first.refs.Add(1) // the table holds one
+	}
+	return first
+}
+
 func (t *segments) supersede(num uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

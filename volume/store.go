@@ -47,6 +47,7 @@ type Store struct {
 	fanout   fanout
 	gauge    gauge
 	findings findings
+	scrubber scrubber
 
 	// life is held for reading by what must end before the directory is
 	// unlocked, and for writing to set closed.

@@ -68,25 +68,28 @@ func (e entry) matches(id BlobID, h *header) bool {
 
 // Verify implements Blobs.
 func (s *Store) Verify(ctx context.Context, id BlobID) error {
-	_, err := s.verify(ctx, id)
-	if err != nil {
+	if err := s.verify(ctx, id, func(int64) error { return nil }); err != nil {
 		return fmt.Errorf("verify blob %s: %w", id, err)
 	}
 	return nil
 }
 
-// verify returns the bytes that it read.
-func (s *Store) verify(ctx context.Context, id BlobID) (int64, error) {
+// verify tells read how many bytes it has read, as it goes. An error of read ends it.
+func (s *Store) verify(ctx context.Context, id BlobID, read func(int64) error) error {
 	for {
 		e, err := s.lookup(ctx, id)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if e.large() {
-			return fileLen(e.size(), 0), s.corruptRead(s.verifyLarge(ctx, id, e))
+			return s.corruptRead(s.verifyLarge(ctx, id, e, read))
 		}
-		if err = s.verifySmall(id, e); !errors.Is(err, errMoved) {
-			return e.recordLen(), s.corruptRead(err)
+		err = s.verifySmall(id, e)
+		switch {
+		case err == nil:
+			return read(e.recordLen())
+		case !errors.Is(err, errMoved):
+			return s.corruptRead(err)
 		}
 	}
 }
@@ -102,7 +105,7 @@ func (s *Store) verifySmall(id BlobID, e entry) error {
 	return err
 }
 
-func (s *Store) verifyLarge(ctx context.Context, id BlobID, e entry) error {
+func (s *Store) verifyLarge(ctx context.Context, id BlobID, e entry, read func(int64) error) error {
 	file, err := s.largeFile(id, e)
 	if err != nil {
 		return err
@@ -114,7 +117,9 @@ func (s *Store) verifyLarge(ctx context.Context, id BlobID, e entry) error {
 		_, err = s.largeDescriptor(file, &h)
 	}
 	for err == nil {
-		err = r.verifyNext()
+		if err = r.verifyNext(); err == nil {
+			err = read(int64(len(r.cur)))
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		return nil

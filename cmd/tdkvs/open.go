@@ -24,16 +24,23 @@ const (
 
 // openVolume opens the volume in dir, or makes a new one.
 func openVolume(dir string, disk diskConfig, blob blobConfig, memory budgets, log *slog.Logger) (*volume.Store, error) {
-	return volume.Open(volume.Config{
+	cfg := volume.Config{
 		FS:                    vfs.OS(),
 		Dir:                   dir,
 		Logger:                log,
 		WriteBudget:           memory.write,
 		ReadBudget:            memory.read,
 		Reserve:               disk.volumeReserve(),
-		ScrubBytesPerSecond:   int64(blob.ScrubRate),
 		CompactBytesPerSecond: orUnbounded(blob.CompactRate),
-	})
+	}
+	switch rate := blob.ScrubRate; {
+	case rate == nil:
+	case *rate == 0:
+		cfg.ScrubPeriod = -1
+	default:
+		cfg.ScrubBytesPerSecond = int64(*rate)
+	}
+	return volume.Open(cfg)
 }
 
 // volumeReserve is the setting as volume.Config takes it: 0 is its default,

@@ -151,6 +151,17 @@ type (
 		CorruptReads uint64 `json:"corrupt_reads"`
 		Run          uint64 `json:"run"`
 		Damaged      uint64 `json:"damaged"`
+
+		Scrub scrubJSON `json:"scrub"`
+	}
+	scrubJSON struct {
+		Rate     int64     `json:"rate"`
+		Running  bool      `json:"running"`
+		Began    time.Time `json:"began"`
+		Finished time.Time `json:"finished"`
+		Read     int64     `json:"read"`
+		Total    int64     `json:"total"`
+		Bad      int64     `json:"bad"`
 	}
 )
 
@@ -187,7 +198,7 @@ func encodeStatus(s volume.Status) statusJSON {
 		Blobs: s.Blobs, Bytes: s.Bytes, DeadBytes: s.DeadBytes,
 		Capacity: s.Capacity, Free: s.Free, Reserve: s.Reserve, Full: s.Full, ReadOnly: s.ReadOnly,
 		Syncs: s.Syncs, Writes: s.Writes, Quarantined: s.Quarantined, CorruptReads: s.CorruptReads,
-		Run: s.Run, Damaged: s.Damaged,
+		Run: s.Run, Damaged: s.Damaged, Scrub: scrubJSON(s.Scrub),
 	}
 }
 
@@ -197,7 +208,7 @@ func (j statusJSON) decode() volume.Status {
 		Blobs:    j.Blobs, Bytes: j.Bytes, DeadBytes: j.DeadBytes,
 		Capacity: j.Capacity, Free: j.Free, Reserve: j.Reserve, Full: j.Full, ReadOnly: j.ReadOnly,
 		Syncs: j.Syncs, Writes: j.Writes, Quarantined: j.Quarantined, CorruptReads: j.CorruptReads,
-		Run: j.Run, Damaged: j.Damaged,
+		Run: j.Run, Damaged: j.Damaged, Scrub: volume.Scrub(j.Scrub),
 	}
 }
 
