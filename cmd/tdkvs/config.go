@@ -166,8 +166,8 @@ type diskConfig struct {
 type blobConfig struct {
 	// How many bytes a second a volume re-reads in the background, round after round,
 	// to find damage before a client does. 0 means that it does not. Where it is not
-	// given, every byte is read once in 14 days, at 1 MiB a second or, on a volume
-	// that holds more than that reads in 12 days, as fast as it takes.
+	// given, every byte is read once in 14 days, at 1 MiB a second or, on a volume of
+	// more than 1 TB, as fast as that takes.
 	ScrubRate *byteSize `yaml:"scrub_rate"`
 	// How many bytes a second a volume reads at most to win back the space of
 	// deleted objects. 0 means no bound.
