@@ -1,7 +1,8 @@
 // Package compattests holds black-box tests of tdkvs. They build the binary, run it as somebody would (one process with
 // "tdkvs server", or a master and three volume processes from configuration files), and talk to it over the wire with
 // the clients that people use: the AWS SDKs for Go, Python (folder boto3) and JavaScript (folder js), the MinIO SDK, the aws
-// CLI, curl, s3cmd, rclone, restic, s3fs and Terraform's state store. They import no other package of this module, so nothing
+// CLI, curl, s3cmd, rclone, restic, s3fs and Terraform's state store; what completes its command line in fish and zsh is typed
+// into these. They import no other package of this module, so nothing
 // here can know more than a user does; a test checks that.
 //
 // Every client test runs against both deployments. A client that is not installed fails its test: install-tools.sh, in

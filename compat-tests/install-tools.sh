@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the clients that the black-box tests use and this machine lacks: programs from Debian's archive, and the AWS SDK
+# Installs the clients and shells that the black-box tests use and this machine lacks: programs from Debian's archive, and the AWS SDK
 # for JavaScript from the npm registry into .cache/js. Quiet and quick when there is nothing to do.
 set -eu
 
@@ -13,6 +13,7 @@ want() { # program package
 }
 want aws awscli
 want curl curl
+want fish fish
 want node nodejs
 want npm npm
 want rclone rclone
@@ -23,6 +24,7 @@ want mkfs.ext4 e2fsprogs
 want mkfs.xfs xfsprogs
 want losetup mount
 want blockdev util-linux
+want zsh zsh
 /usr/bin/python3 -c 'import boto3' >/dev/null 2>&1 || missing="$missing python3-boto3"
 
 install_packages() {
