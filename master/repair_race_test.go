@@ -189,7 +189,11 @@ func (c *scribe) write(i int) error {
 				return err
 			}
 		}
-		if _, err := c.s.CompleteUpload(bg, c.s.chosen(up)); err != nil {
+		_, err = c.s.CompleteUpload(bg, c.s.chosen(up))
+		for n := 0; n < 50 && meta.KindOf(err) == meta.KindConflict; n++ { // a part has moved meanwhile: so does the front
+			_, err = c.s.CompleteUpload(bg, c.s.chosen(up))
+		}
+		if err != nil {
 			return err
 		}
 		c.want[k] = strings.Repeat(body, 3)
