@@ -25,6 +25,7 @@ const abandonTimeout = 10 * time.Second
 // stay: the record may turn out to be there.
 func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
 	if unknown {
+		e.leftovers.keep(p)
 		e.log.WarnContext(ctx, "a commit failed with unknown outcome; its blobs are kept", "pieces", piecesText(p))
 		return
 	}
@@ -59,6 +60,7 @@ func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
 	}
 	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireBlobs(tx, p, e.now()) })
 	if err != nil {
+		e.leftovers.lose()
 		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)
 	}
 }

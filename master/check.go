@@ -321,7 +321,7 @@ func (c *check) skipped(number meta.VolumeID) bool {
 }
 
 // rest lets others have a processor for as long as a step took.
-func (c *check) rest(ctx context.Context, began time.Time) error {
+func rest(ctx context.Context, began time.Time) error {
 	pause := time.NewTimer(min(time.Since(began), 100*time.Millisecond))
 	defer pause.Stop()
 	select {

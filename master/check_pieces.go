@@ -267,7 +267,7 @@ func (w *walk) rows(ctx context.Context) error {
 		if s.end {
 			return nil
 		}
-		if err := w.rest(ctx, began); err != nil {
+		if err := rest(ctx, began); err != nil {
 			return err
 		}
 	}

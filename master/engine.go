@@ -55,8 +55,9 @@ func (v Volume) expecting(uuid string) Blobs {
 
 // Defaults of Config.
 const (
-	DefaultGarbageGrace = 10 * time.Minute
-	DefaultCompletedTTL = 24 * time.Hour
+	DefaultGarbageGrace  = 10 * time.Minute
+	DefaultCompletedTTL  = 24 * time.Hour
+	DefaultLeftoverGrace = 24 * time.Hour
 )
 
 // Config is what an engine is made of. DB and Volumes are required; both stay
@@ -71,6 +72,9 @@ type Config struct {
 	// GarbageGrace is how long the blobs of a replaced or deleted object stay.
 	// Zero means DefaultGarbageGrace; below zero means none.
 	GarbageGrace time.Duration
+	// LeftoverGrace is how long blobs stay that nothing named when they were looked
+	// for after a crash. Zero means DefaultLeftoverGrace; below zero means none.
+	LeftoverGrace time.Duration
 	// CompletedTTL is how long a completed upload is remembered. Zero means
 	// DefaultCompletedTTL.
 	CompletedTTL time.Duration
@@ -103,6 +107,7 @@ type Engine struct {
 	completing   *uploadSet
 	suspects     *suspects
 	findings     *findings
+	leftovers    *leftovers
 	patience     patience
 	checks       *checker
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
@@ -134,12 +139,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.clock == nil {
 		e.clock = time.Now
 	}
-	switch {
-	case e.grace == 0:
-		e.grace = DefaultGarbageGrace
-	case e.grace < 0:
-		e.grace = 0
-	}
+	e.grace = graceOr(DefaultGarbageGrace, cfg.GarbageGrace)
 	if e.completedTTL == 0 {
 		e.completedTTL = DefaultCompletedTTL
 	}
@@ -149,6 +149,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e.completing = newUploadSet()
 	e.suspects, e.patience = newSuspects(e), defaultPatience
 	e.findings = newFindings(e)
+	e.leftovers = newLeftovers(e, graceOr(DefaultLeftoverGrace, cfg.LeftoverGrace))
 	e.checks = newChecker(e)
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
@@ -157,7 +158,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := enoughVolumes(cfg.Classes, l.topology, len(joining)); err != nil {
 		return nil, err
 	}
-	e.layouts = newLayouts(l)
+	e.layouts = newLayouts(l, e.leftovers.wake)
 	for _, p := range joining {
 		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume, Weight: p.Settings.Weight, Zone: p.Settings.zone()})
 		if err != nil {
@@ -171,7 +172,16 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := e.configureGiven(ctx, cfg.Volumes); err != nil {
 		return nil, err
 	}
-	return e, nil
+	e.leftovers.start(ctx)
+	return e, ctx.Err()
+}
+
+// graceOr is a setting of Config: zero is what is usual, below zero is none.
+func graceOr(usual, given time.Duration) time.Duration {
+	if given == 0 {
+		return usual
+	}
+	return max(0, given)
 }
 
 // now is the engine's time, in UTC and whole milliseconds as records keep it.

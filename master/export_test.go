@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
 )
 
 // RebalanceStep advances the rebalance by one step, for tests that stop it at
@@ -91,4 +92,28 @@ func (e *Engine) FindingsStats() FindingsStats { return e.findings.snapshot() }
 func (e *Engine) FindingsStep(ctx context.Context) error {
 	_, err := e.findings.Step(ctx)
 	return err
+}
+
+// LeftoversStep advances the look for leftovers by one step.
+func (e *Engine) LeftoversStep(ctx context.Context) (State, error) { return e.leftovers.Step(ctx) }
+
+// AskForLeftovers has all volumes looked over, whenever their blobs were created.
+func (e *Engine) AskForLeftovers(ctx context.Context) error {
+	e.leftovers.step.Lock()
+	defer e.leftovers.step.Unlock()
+	e.leftovers.look = nil
+	return e.leftovers.change(ctx, func(l *metadb.Leftovers, _ bool) {
+		e.leftovers.ask(l, false)
+		l.Until = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)
+	})
+}
+
+// LeftoversAtOnce sets how many candidates a look for leftovers holds.
+func (e *Engine) LeftoversAtOnce(n int) { e.leftovers.most = n }
+
+// LeftoversListed reports whether a look has listed what it will settle next.
+func (e *Engine) LeftoversListed() bool {
+	e.leftovers.step.Lock()
+	defer e.leftovers.step.Unlock()
+	return e.leftovers.look != nil && e.leftovers.look.listed
 }

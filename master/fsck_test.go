@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tdkvs/master"
 	"tdkvs/master/erasure"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -41,11 +42,44 @@ func (s *store) check() {
 	s.clock.advance(48 * time.Hour)
 	s.rebalanced()
 	s.collect()
+	s.wantNoLeftovers()
 	s.clock.advance(48 * time.Hour)
 	s.collect()
 	for _, problem := range s.fsck() {
 		s.t.Error(problem)
 	}
+}
+
+// wantNoLeftovers has the store look for blobs that nothing names, whenever they
+// were created. There are none, whatever the test has done, and none of those that
+// something names is taken for one.
+func (s *store) wantNoLeftovers() {
+	if err := s.AskForLeftovers(context.Background()); err != nil {
+		s.t.Error(err)
+	}
+	if st := s.lookOver(); st.Found != 0 || st.Left != 0 && st.Trouble == "" {
+		s.t.Errorf("leftovers are found: %+v\n%s", st, s.log)
+	}
+}
+
+// lookOver lets the look for leftovers come to its end, or to where it has to wait
+// for a volume.
+func (s *store) lookOver() master.LeftoverStatus {
+	for range 10_000 {
+		state, err := s.LeftoversStep(context.Background())
+		if err != nil {
+			s.t.Error(err)
+		}
+		if !state.More && state.Wait >= time.Second {
+			break
+		}
+		time.Sleep(min(state.Wait, time.Millisecond))
+	}
+	st, err := s.Leftovers(context.Background())
+	if err != nil {
+		s.t.Error(err)
+	}
+	return st
 }
 
 // damagedPlace is where an extent is that is on the list of what is damaged.

@@ -140,13 +140,16 @@ func (c *collector) Step(ctx context.Context) (State, error) {
 		return State{More: true}, nil
 	}
 	c.e.pins.settle()
-	if expands(entries[0].Kind) {
-		return State{More: true}, c.expand(ctx, entries[0], now)
+	switch first := entries[0]; {
+	case expands(first.Kind):
+		return State{More: true}, c.expand(ctx, first, now)
+	case first.Kind == metadb.GarbageLeftovers:
+		return State{More: true}, c.settleLeftovers(ctx, first, now)
 	}
 	return State{More: true}, c.settle(ctx, entries, now)
 }
 
-// due reads the next entries: those up to the first that expands, or that alone.
+// due reads the next entries: those up to the first that goes alone, or that one.
 // It starts where the last step ended, so as not to walk again over the deleted
 // rows at the head of the queue.
 func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
@@ -161,7 +164,7 @@ func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
 		n := 0
 		return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
 			g, err := metadb.UnmarshalGarbage(row)
-			if err == nil && (g.Kind < metadb.GarbageBlobs || g.Kind > metadb.GarbageIntent) {
+			if err == nil && (g.Kind < metadb.GarbageBlobs || g.Kind > metadb.GarbageLeftovers) {
 				err = fmt.Errorf("kind %d: written by a newer version of the program", g.Kind)
 			}
 			if err != nil {
@@ -169,11 +172,11 @@ func (c *collector) due(ctx context.Context, now time.Time) ([]entry, error) {
 				return true, nil
 			}
 			n += len(g.Pieces)
-			if len(entries) > 0 && (expands(g.Kind) || n > garbagePieces) {
+			if len(entries) > 0 && (alone(g.Kind) || n > garbagePieces) {
 				return false, nil
 			}
 			entries = append(entries, entry{key: append([]byte(nil), k...), Garbage: g})
-			return len(entries) < garbageBatch && !expands(g.Kind), nil
+			return len(entries) < garbageBatch && !alone(g.Kind), nil
 		})
 	})
 	return entries, err
@@ -192,6 +195,9 @@ func (c *collector) leave(ctx context.Context, key []byte, err error) {
 func expands(k metadb.GarbageKind) bool {
 	return k == metadb.GarbageUpload || k == metadb.GarbageManifest
 }
+
+// alone reports whether an entry makes a step of its own.
+func alone(k metadb.GarbageKind) bool { return expands(k) || k == metadb.GarbageLeftovers }
 
 // settle deletes what plain entries name and removes them from the queue; those
 // that are held up are put off.
@@ -324,8 +330,8 @@ func (c *collector) deleteBlobs(ctx context.Context, p []meta.Piece, now time.Ti
 }
 
 func (c *collector) deleteOn(ctx context.Context, number meta.VolumeID, ids []volume.BlobID) error {
-	if v, ok := c.e.layouts.now().volume(number); ok && !v.State.Member() {
-		return nil // it was emptied before it left, or is lost
+	if c.gone(number) {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()

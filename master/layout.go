@@ -124,10 +124,12 @@ type layouts struct {
 	writers map[*layout]int
 	turn    uint64
 	turns   map[uint64]int // writers that began in each turn
+	wrote   bool           // a write has begun since stirred was asked last
+	began   func()         // called at the first of these; it must not block
 }
 
-func newLayouts(l *layout) *layouts {
-	ls := &layouts{writers: make(map[*layout]int), turns: make(map[uint64]int)}
+func newLayouts(l *layout, began func()) *layouts {
+	ls := &layouts{writers: make(map[*layout]int), turns: make(map[uint64]int), began: began}
 	ls.current.Store(l)
 	return ls
 }
@@ -140,6 +142,7 @@ func (ls *layouts) now() *layout { return ls.current.Load() }
 func (ls *layouts) write() (l *layout, done func()) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	ls.stirLocked()
 	l, turn := ls.current.Load(), ls.turn
 	count(ls.writers, l, 1)
 	count(ls.turns, turn, 1)
@@ -149,6 +152,36 @@ func (ls *layouts) write() (l *layout, done func()) {
 		count(ls.writers, l, -1)
 		count(ls.turns, turn, -1)
 	}
+}
+
+// stir has stirred report a write.
+func (ls *layouts) stir() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.stirLocked()
+}
+
+func (ls *layouts) stirLocked() {
+	if !ls.wrote {
+		ls.wrote = true
+		ls.began()
+	}
+}
+
+// stirred reports whether a write is under way, or was since it was asked last.
+func (ls *layouts) stirred() bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	was := ls.wrote
+	ls.wrote = false
+	return was || len(ls.turns) > 0
+}
+
+// writing reports whether a write is under way.
+func (ls *layouts) writing() bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.turns) > 0
 }
 
 // turnOver begins another turn: writers that begin from now on are of it.

@@ -115,7 +115,7 @@ func (p *pins) holds(g *metadb.Garbage) bool {
 	switch g.Kind {
 	case metadb.GarbageManifest:
 		return p.manifests[g.Manifest] > 0
-	case metadb.GarbageBlobs, metadb.GarbageIntent:
+	case metadb.GarbageBlobs, metadb.GarbageIntent, metadb.GarbageLeftovers:
 		for _, piece := range g.Pieces {
 			if p.blobs[piece.Blob] > 0 {
 				return true

@@ -237,4 +237,5 @@ func (p *prober) note(v *boundVolume, at *condition, status volume.Status) {
 func (e *Engine) volumeIsBack() {
 	e.rebalance.volumeIsBack()
 	e.garbage.volumeIsBack()
+	e.leftovers.volumeIsBack()
 }

@@ -27,14 +27,16 @@ type Stepper interface {
 // retryStep is the pause after a step that failed.
 const retryStep = 5 * time.Second
 
-// Run does the engine's background work until ctx ends; it returns nil then.
+// Run does the engine's background work until ctx ends; it returns nil then. It
+// records that the process has ended cleanly, so no write should follow.
 func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.checks.run(ctx) })
-	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings} {
+	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings, e.leftovers} {
 		wg.Go(func() { run(ctx, e.log, s) })
 	}
 	wg.Wait()
+	e.leftovers.end(ctx)
 	return nil
 }
 

@@ -26,10 +26,16 @@ const (
 	// GarbageIntent: pieces that are being made to take the place of others. The
 	// entry goes when they are recorded; it is found only if they were not.
 	GarbageIntent GarbageKind = 5
+	// GarbageLeftovers: pieces that nothing named when they were found, which a
+	// crash has left. Whether something names them is looked at again before they
+	// are removed.
+	GarbageLeftovers GarbageKind = 6
 )
 
 // NamesBlobs reports whether the entry gives up the pieces that it names.
-func (k GarbageKind) NamesBlobs() bool { return k == GarbageBlobs || k == GarbageIntent }
+func (k GarbageKind) NamesBlobs() bool {
+	return k == GarbageBlobs || k == GarbageIntent || k == GarbageLeftovers
+}
 
 // Garbage is one entry of the queue of what is to be removed. One entry may
 // stand for many blobs; the worker expands it in bounded steps.

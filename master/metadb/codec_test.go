@@ -145,6 +145,9 @@ func codecs() map[string]codec {
 			Bucket: "b", Key: "k", Seq: 1 << 60, UploadID: "u", Part: 10000, Suspects: []meta.Piece{{Volume: 3, Blob: meta.BlobID{1}}},
 			Queued: at, Attempts: 2,
 		}, metadb.MarshalRepair, metadb.UnmarshalRepair),
+		"leftovers": of(metadb.Leftovers{
+			Alive: at, Clean: true, Unsure: at, From: at, Until: at, Volumes: []meta.Piece{piece, {Volume: 4}}, Looked: at, Found: 5, Bytes: 1 << 40,
+		}, metadb.MarshalLeftovers, metadb.UnmarshalLeftovers),
 		"damage": of(metadb.Damage{Found: at, Cause: "gone", VersionID: "null", Size: 5}, metadb.MarshalDamage, metadb.UnmarshalDamage),
 	}
 }
@@ -191,7 +194,7 @@ func TestGolden(t *testing.T) {
 		"completed", "descriptor", "garbage", "identity", "topology",
 		"grown topology", "rebalance", "intent",
 		"replicated bucket", "replicated topology", "coded object", "shard descriptor", "repair", "damage",
-		"stuck rebalance",
+		"stuck rebalance", "leftovers",
 	} {
 		b, err := codecs()[name].marshal(codecs()[name].value)
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 //	c <bucket> 00 <kind>                           a bucket's configuration document
 //	t                                              Topology
 //	r                                              Rebalance
+//	l                                              Leftovers
 //	i                                              Identity
 //
 // Integers are big-endian. Garbage is due at a time in Unix milliseconds.
@@ -44,6 +45,7 @@ const (
 	tagRebalance = 'r'
 	tagRepair    = 'q'
 	tagDamage    = 'x'
+	tagLeftovers = 'l'
 )
 
 const (
@@ -319,6 +321,9 @@ func TopologyKey() []byte { return []byte{tagTopology} }
 
 // RebalanceKey returns the key of the state of the rebalance.
 func RebalanceKey() []byte { return []byte{tagRebalance} }
+
+// LeftoversKey returns the key of what is known of blobs that a crash has left.
+func LeftoversKey() []byte { return []byte{tagLeftovers} }
 
 // IdentityKey returns the key of the cluster's identity and schema version.
 func IdentityKey() []byte { return []byte{tagIdentity} }

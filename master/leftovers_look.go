@@ -1,0 +1,303 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+	"tdkvs/volume"
+)
+
+const (
+	leftoverBlobs = 1 << 16 // candidates that are held at the same time
+	leftoverPages = 1 << 12 // of listings, after which it is recorded how far the look is
+	leftoverBatch = 16      // blobs that one entry of the garbage queue names
+)
+
+// look is the part of a look for leftovers that is not recorded yet: blobs that
+// were listed, in the order in which they must be dealt with.
+//
+//  1. The volumes are listed. What was created in the time that is in question is
+//     a candidate, whoever made it.
+//  2. All writes that had begun by then come to their end. So none of the
+//     candidates is on its way into the metadata any more.
+//  3. All rows are read as of one moment. A candidate that none of them names, nor
+//     an entry of the garbage queue, will never be named.
+//  4. What is left goes to the garbage queue, with how far the look has come.
+type look struct {
+	from, until time.Time
+	left        []meta.Piece         // volumes, each with the blob behind which to go on
+	found       map[meta.Piece]int64 // candidates and their sizes
+	pages       int                  // that were listed, or found not to be needed
+	listed      bool                 // 1 is done
+	turn        uint64               // of the layouts: writes that began before it have to end
+}
+
+// advance does a bounded part of the look, if there is one to do.
+func (w *leftovers) advance(ctx context.Context) (State, error) {
+	if w.look == nil {
+		l, err := w.state(ctx)
+		if err != nil {
+			return State{}, err
+		}
+		if len(l.Volumes) == 0 {
+			return State{Wait: leftoverIdle}, nil
+		}
+		w.look = &look{from: l.From, until: l.Until, left: l.Volumes, found: make(map[meta.Piece]int64)}
+	}
+	switch k := w.look; {
+	case !k.listed:
+		return w.list(ctx)
+	case !w.e.layouts.over(k.turn):
+		return State{Wait: leftoverPoll}, nil
+	}
+	return w.settle(ctx)
+}
+
+// list reads one page of one volume, and ends the listing where there are enough
+// candidates, or no volume that answers is left.
+func (w *leftovers) list(ctx context.Context) (State, error) {
+	k, began := w.look, time.Now()
+	i := w.next(k.left)
+	switch {
+	case i < 0 && k.pages == 0 && len(k.left) > 0:
+		w.look = nil
+		w.forgive()
+		return State{Wait: leftoverRetry}, nil
+	case i < 0 || len(k.found) >= w.most || k.pages >= leftoverPages:
+		k.listed = true
+		if len(k.found) > 0 {
+			k.turn = w.e.layouts.turnOver()
+		}
+		return State{More: true}, nil
+	}
+	v, ok := w.e.layouts.now().volumes[k.left[i].Volume]
+	if !ok { // it has left since: it was emptied, or is swept when it comes back
+		k.left = slices.Delete(k.left, i, i+1)
+		k.pages++
+		return State{More: true}, nil
+	}
+	infos, err := w.listPage(ctx, v.Number, volume.BlobID(k.left[i].Blob))
+	if err != nil {
+		if ctx.Err() == nil {
+			w.leave(v.Number, err)
+		}
+		return State{More: true}, ctx.Err()
+	}
+	k.pages++
+	for _, info := range infos {
+		p := meta.Piece{Volume: v.Number, Blob: meta.BlobID(info.ID)}
+		if !info.Created.Before(k.from) && !info.Created.After(k.until) && !w.kept(p) {
+			k.found[p] = info.Size
+		}
+		k.left[i] = p
+	}
+	if len(infos) < listBatch {
+		k.left = slices.Delete(k.left, i, i+1)
+	}
+	return State{Wait: time.Since(began)}, nil // others have a turn
+}
+
+func (w *leftovers) listPage(ctx context.Context, number meta.VolumeID, after volume.BlobID) ([]volume.Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkListTimeout)
+	defer cancel()
+	blobs, err := w.e.volume(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	return blobs.List(ctx, after, listBatch)
+}
+
+// next returns the first of the volumes that is not away; below zero where all
+// are.
+func (w *leftovers) next(left []meta.Piece) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, p := range left {
+		if !w.away[p.Volume] {
+			return i
+		}
+	}
+	return -1
+}
+
+// leave leaves a volume to be looked over later.
+func (w *leftovers) leave(number meta.VolumeID, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away[number] = true
+	w.trouble = fmt.Sprintf("volume %d can not be looked over for now: %v", number, err)
+}
+
+// forgive has no volume left to later any more.
+func (w *leftovers) forgive() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.away)
+}
+
+func (w *leftovers) volumeIsBack() {
+	w.forgive()
+	w.wake()
+}
+
+func (w *leftovers) complain(of string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trouble = of
+}
+
+func (w *leftovers) troubled() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trouble
+}
+
+// settle gives up what nothing names of the candidates, and records how far the
+// look has come.
+func (w *leftovers) settle(ctx context.Context) (State, error) {
+	k := w.look
+	found, err := w.unnamed(ctx, k.found)
+	switch {
+	case errors.Is(err, errUnreadableRows):
+		w.look = nil
+		w.e.log.ErrorContext(ctx, "leftovers can not be told for now", "error", err)
+		w.complain(err.Error())
+		return State{Wait: leftoverIdle}, nil
+	case err != nil:
+		return State{}, fmt.Errorf("look for leftovers: %w", err)
+	}
+	left, err := w.describe(ctx, found)
+	if err != nil {
+		w.look = nil // without this volume
+		return State{More: true}, ctx.Err()
+	}
+	for len(left) > leftoverBatch {
+		if err := w.giveUp(ctx, left[:leftoverBatch], nil); err != nil {
+			return State{}, err
+		}
+		left = left[leftoverBatch:]
+	}
+	if err := w.giveUp(ctx, left, k); err != nil {
+		return State{}, err
+	}
+	w.look = nil
+	return w.rested(ctx, k)
+}
+
+// rested says when to go on.
+func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
+	if len(k.left) > 0 && w.next(k.left) >= 0 {
+		return State{More: true}, nil
+	}
+	w.forgive()
+	if len(k.left) > 0 {
+		return State{Wait: leftoverRetry}, nil
+	}
+	w.complain("")
+	l, err := w.state(ctx)
+	w.e.log.InfoContext(ctx, "volumes were looked over for what a crash has left", "found", l.Found, "bytes", l.Bytes, "removed_in", w.grace)
+	return State{Wait: leftoverIdle}, err
+}
+
+// described is a blob that nothing names, and what it says of itself.
+type described struct {
+	meta.Piece
+	metadb.Descriptor
+	size int64
+}
+
+// describe asks the volumes what the blobs are that nothing names. Those that are
+// gone were garbage when they were listed; those that do not say what they are
+// stay, as nobody could look at them again.
+func (w *leftovers) describe(ctx context.Context, found map[meta.Piece]int64) ([]described, error) {
+	var left []described
+	for p, size := range found {
+		desc, err := w.e.descriptorOf(ctx, p)
+		switch {
+		case err == nil:
+			left = append(left, described{p, desc, size})
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, volume.ErrNotFound):
+		case errors.Is(err, volume.ErrCorrupt):
+			w.e.log.WarnContext(ctx, "a blob that nothing names does not say what it is, and stays", "piece", piecesText([]meta.Piece{p})[0], "error", err)
+		default:
+			w.leave(p.Volume, err)
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+// descriptorOf returns what a blob says of itself; ErrCorrupt where that can not be
+// understood.
+func (e *Engine) descriptorOf(ctx context.Context, p meta.Piece) (metadb.Descriptor, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkStatTimeout)
+	defer cancel()
+	blobs, err := e.volume(ctx, p.Volume)
+	if err != nil {
+		return metadb.Descriptor{}, err
+	}
+	info, err := blobs.Stat(ctx, volume.BlobID(p.Blob))
+	if err != nil {
+		return metadb.Descriptor{}, err
+	}
+	d, err := metadb.UnmarshalDescriptor(info.Descriptor)
+	if err == nil && d.Bucket == "" {
+		err = metadb.ErrBadRecord
+	}
+	if err != nil {
+		return d, fmt.Errorf("%w: its descriptor: %w", volume.ErrCorrupt, err)
+	}
+	return d, nil
+}
+
+// giveUp queues blobs as garbage, in a transaction that looks once more at the
+// rows that they would first be in. With it goes, where it is given, how far the
+// look has come.
+func (w *leftovers) giveUp(ctx context.Context, left []described, done *look) error {
+	var entry metadb.Garbage
+	_, err := w.e.update(ctx, func(tx metadb.Tx) error {
+		now := w.e.now()
+		entry = metadb.Garbage{Kind: metadb.GarbageLeftovers, Queued: now}
+		var bytes int64
+		for _, b := range left {
+			named, err := namedNow(tx, b)
+			if err != nil {
+				return err
+			}
+			if named {
+				return fmt.Errorf("blob %s on volume %d: %w", volume.BlobID(b.Blob), b.Volume, errNamedAgain)
+			}
+			entry.Pieces = append(entry.Pieces, b.Piece)
+			bytes += b.size
+		}
+		if len(entry.Pieces) > 0 {
+			if err := queue(tx, now.Add(w.grace), entry); err != nil {
+				return err
+			}
+		}
+		return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
+			l.Found += uint64(len(entry.Pieces))
+			l.Bytes += uint64(bytes)
+			if done != nil {
+				l.Volumes = done.left
+			}
+			if len(l.Volumes) == 0 {
+				l.Looked = now
+			}
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("queue leftovers: %w", err)
+	}
+	if len(entry.Pieces) > 0 {
+		w.e.log.InfoContext(ctx, "nothing names these blobs, as a crash leaves them: they will be removed", "pieces", piecesText(entry.Pieces), "in", w.grace)
+	}
+	return nil
+}

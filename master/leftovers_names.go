@@ -1,0 +1,125 @@
+package master
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
+)
+
+var (
+	errUnreadableRows = errors.New("a row can not be read, and may name any blob: nothing is taken for a leftover")
+	errNamedAgain     = errors.New("a row names it that did not before")
+)
+
+// unnamed returns those of the candidates that nothing names, as of one moment:
+// no row, in use or waiting to be removed, and no entry of the garbage queue.
+// Where a row can not be read it fails: that one could name any.
+func (w *leftovers) unnamed(ctx context.Context, candidates map[meta.Piece]int64) (left map[meta.Piece]int64, err error) {
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	err = w.e.view(ctx, func(tx metadb.Tx) error {
+		left = maps.Clone(candidates)
+		return eachNamed(ctx, tx, func(p meta.Piece) { delete(left, p) })
+	})
+	return left, err
+}
+
+// eachNamed goes over all that names blobs: versions, parts, those of uploads that
+// have ended included, manifests, whether an object refers to them or not, and the
+// garbage queue. A kind of row that comes to name blobs must be added here.
+func eachNamed(ctx context.Context, tx metadb.Tx, visit func(meta.Piece)) error {
+	all := func(extents []meta.Extent) {
+		for _, p := range pieces(extents) {
+			visit(p)
+		}
+	}
+	version := func(_, row []byte) error {
+		o, err := metadb.UnmarshalObject(row)
+		all(o.Extents)
+		return err
+	}
+	for _, rows := range []struct {
+		metadb.Range
+		read func(k, row []byte) error
+	}{
+		{metadb.AllObjects(), version},
+		{metadb.AllVersions(), version},
+		{metadb.AllParts(), func(_, row []byte) error {
+			p, err := metadb.UnmarshalPart(row)
+			all(p.Extents)
+			return err
+		}},
+		{metadb.AllManifests(), func(k, row []byte) error {
+			if _, _, chunk, ok := metadb.ParseManifestKey(k); ok && chunk == 0 {
+				return nil // the index
+			}
+			parts, err := metadb.UnmarshalManifestChunk(row)
+			for i := range parts {
+				all(parts[i].Extents)
+			}
+			return err
+		}},
+		{metadb.GarbageRange(), func(_, row []byte) error {
+			g, err := metadb.UnmarshalGarbage(row)
+			for _, p := range g.Pieces {
+				visit(p)
+			}
+			return err
+		}},
+	} {
+		if err := eachRow(ctx, tx, rows.Range, rows.read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachRow reads rows, and lets others have a processor for as long as it took.
+func eachRow(ctx context.Context, tx metadb.Tx, r metadb.Range, read func(k, row []byte) error) error {
+	n, began := 0, time.Now()
+	return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
+		if err := read(k, row); err != nil {
+			return false, fmt.Errorf("row %q: %w: %w", bytes.Clone(k), errUnreadableRows, err)
+		}
+		if n++; n%checkPage == 0 {
+			if err := rest(ctx, began); err != nil {
+				return false, err
+			}
+			began = time.Now()
+		}
+		return true, ctx.Err()
+	})
+}
+
+// namedNow reports whether the current version of a blob's key names it, or the
+// part that it says it is. It costs a few reads.
+func namedNow(tx metadb.Tx, b described) (bool, error) {
+	var rows []meta.Extent
+	o, err := current(tx, b.Bucket, b.Key)
+	if err != nil {
+		return false, err
+	}
+	if o != nil {
+		rows = o.Extents
+	}
+	if b.UploadID != "" {
+		part, err := record(tx, metadb.PartKey(b.UploadID, b.PartNumber), metadb.UnmarshalPart)
+		if err != nil {
+			return false, err
+		}
+		rows = append(rows, part.Extents...)
+	}
+	for _, p := range pieces(rows) {
+		if p == b.Piece {
+			return true, nil
+		}
+	}
+	return false, nil
+}
