@@ -117,3 +117,6 @@ func (e *Engine) LeftoversListed() bool {
 	defer e.leftovers.step.Unlock()
 	return e.leftovers.look != nil && e.leftovers.look.listed
 }
+
+// LeftoversWoken signals that writes have begun.
+func (e *Engine) LeftoversWoken() <-chan struct{} { return e.leftovers.Woken() }

@@ -125,8 +125,11 @@ func (w *leftovers) next(left []meta.Piece) int {
 	return -1
 }
 
-// leave leaves a volume to be looked over later.
+// leave leaves a volume to be looked over later, unless it has left the cluster.
 func (w *leftovers) leave(number meta.VolumeID, err error) {
+	if _, member := w.e.layouts.now().volumes[number]; !member {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.away[number] = true

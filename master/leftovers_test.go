@@ -299,7 +299,16 @@ func TestAliveIsRecorded(t *testing.T) {
 		t.Errorf("%d commits while nothing was written", n)
 	}
 	s.clock.advance(100 * time.Hour)
+	select {
+	case <-s.LeftoversWoken(): // of before
+	default:
+	}
 	s.leave("cut off")
+	select {
+	case <-s.LeftoversWoken(): // to record it at once
+	default:
+		t.Error("not woken by the first write")
+	}
 	s.lookOver()
 	s.open()
 	st, err := s.Leftovers(bg)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tdkvs/master"
 	"tdkvs/master/meta"
 )
 
@@ -131,6 +132,10 @@ type storeConfig struct {
 	// How long the bytes of a replaced or deleted object are kept before they
 	// are removed, so that reads under way can finish.
 	GarbageGrace time.Duration `yaml:"garbage_grace"`
+	// How long blobs that nothing names, as a crash leaves them, are kept after they
+	// were found. It is the time there is to put metadata back that was restored from
+	// a copy too old.
+	LeftoverGrace time.Duration `yaml:"leftover_grace"`
 	// How many copies of each object are kept, on different volumes, from 1 to 8. It
 	// is applied at a start where it differs from what the file said before; until
 	// then a change by `tdkvs admin replicas` holds. Where it is not given, what is
@@ -229,7 +234,7 @@ func defaultFront() frontConfig {
 }
 
 func defaultStore() storeConfig {
-	return storeConfig{GarbageGrace: 10 * time.Minute}
+	return storeConfig{GarbageGrace: 10 * time.Minute, LeftoverGrace: master.DefaultLeftoverGrace}
 }
 
 func defaultBlob() blobConfig {

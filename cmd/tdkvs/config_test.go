@@ -72,6 +72,7 @@ domains:
 shutdown_timeout: 5s
 client_timeout: 2m
 garbage_grace: 1h
+leftover_grace: 0s
 replicas: 2
 storage_classes:
   STANDARD_IA: 2+1
@@ -132,7 +133,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: unknown field "volums": did you mean "volumes"?`},
 		{"far from any", ok + "frobnicate: 1\n",
 			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-				`credentials, region, domains, client_timeout, garbage_grace, replicas, storage_classes, disk_reserve, log`},
+				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, disk_reserve, log`},
 		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
 			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
 		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
@@ -256,7 +257,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-	`credentials, region, domains, client_timeout, garbage_grace, replicas, storage_classes, disk_reserve, log`
+	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, disk_reserve, log`
 
 func TestMissingFile(t *testing.T) {
 	t.Parallel()

@@ -89,7 +89,8 @@ func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.E
 		volumes[i] = remote
 	}
 	engine, err := openEngine(ctx, master.Config{
-		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: cfg.engineGrace(), MoveRate: with.moveRate,
+		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
+		MoveRate: with.moveRate,
 		Replicas: cfg.Replicas, Classes: cfg.classes(),
 	}, cfg.VolumeWait)
 	if err != nil {

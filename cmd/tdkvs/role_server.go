@@ -73,7 +73,8 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 		workers[i] = store.Run
 	}
 	engine, err := master.Open(ctx, master.Config{
-		DB: db, Volumes: volumes, Logger: log, GarbageGrace: cfg.engineGrace(), Replicas: cfg.Replicas, Classes: cfg.classes(),
+		DB: db, Volumes: volumes, Logger: log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
+		Replicas: cfg.Replicas, Classes: cfg.classes(),
 	})
 	if err != nil {
 		return err
@@ -136,10 +137,10 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 	return db, stores, err
 }
 
-// engineGrace is the setting as master.Config takes it: below zero is none.
-func (s storeConfig) engineGrace() time.Duration {
-	if s.GarbageGrace == 0 {
+// engineGrace is a setting as master.Config takes it: below zero is none.
+func engineGrace(setting time.Duration) time.Duration {
+	if setting == 0 {
 		return -1
 	}
-	return s.GarbageGrace
+	return setting
 }
