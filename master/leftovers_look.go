@@ -207,8 +207,8 @@ func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
 	return State{Wait: leftoverIdle}, err
 }
 
-// described is a blob that nothing names, and what it says of itself.
-type described struct {
+// leftover is a blob that nothing names, and what it says of itself.
+type leftover struct {
 	meta.Piece
 	metadb.Descriptor
 	size int64
@@ -217,13 +217,13 @@ type described struct {
 // describe asks the volumes what the blobs are that nothing names. Those that are
 // gone were garbage when they were listed; those that do not say what they are
 // stay, as nobody could look at them again.
-func (w *leftovers) describe(ctx context.Context, found map[meta.Piece]int64) ([]described, error) {
-	var left []described
+func (w *leftovers) describe(ctx context.Context, found map[meta.Piece]int64) ([]leftover, error) {
+	var left []leftover
 	for p, size := range found {
 		desc, err := w.e.descriptorOf(ctx, p)
 		switch {
 		case err == nil:
-			left = append(left, described{p, desc, size})
+			left = append(left, leftover{p, desc, size})
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, volume.ErrNotFound):
@@ -263,7 +263,7 @@ func (e *Engine) descriptorOf(ctx context.Context, p meta.Piece) (metadb.Descrip
 // giveUp queues blobs as garbage, in a transaction that looks once more at the
 // rows that they would first be in. With it goes, where it is given, how far the
 // look has come.
-func (w *leftovers) giveUp(ctx context.Context, left []described, done *look) error {
+func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) error {
 	var entry metadb.Garbage
 	_, err := w.e.update(ctx, func(tx metadb.Tx) error {
 		now := w.e.now()

@@ -100,7 +100,7 @@ func eachRow(ctx context.Context, tx metadb.Tx, r metadb.Range, read func(k, row
 
 // namedNow reports whether the current version of a blob's key names it, or the
 // part that it says it is. It costs a few reads.
-func namedNow(tx metadb.Tx, b described) (bool, error) {
+func namedNow(tx metadb.Tx, b leftover) (bool, error) {
 	var rows []meta.Extent
 	o, err := current(tx, b.Bucket, b.Key)
 	if err != nil {
