@@ -70,7 +70,7 @@ func (s *Store) loadSegment(num uint32, last bool) (err error) {
 		s.quarantineGaps(g, rowGaps(rows, num, end))
 		s.loadRows(g, rows)
 		if last { // a crash may have come between writing the footer and its sync
-			return s.writeAgain(g, unmarkedEnd(rows, num, end), size)
+			return s.settleFooter(g, rows, end)
 		}
 		return nil
 	case !errors.Is(err, errNoFooter):
@@ -81,15 +81,33 @@ func (s *Store) loadSegment(num uint32, last bool) (err error) {
 	return s.rescan(g, size, whole)
 }
 
-// unmarkedEnd returns where the records end that were durable before the footer
-// was written: a mark is synced with it.
-func unmarkedEnd(rows []byte, seg uint32, end int64) int64 {
+// settleFooter writes the end of a sealed segment again: the footer, and the
+// mark before it, which is synced with it. Of both the page cache may hold what
+// the disk does not, after a crash or a sync that failed.
+func (s *Store) settleFooter(g *segment, rows []byte, end int64) error {
 	if n := len(rows) - rowLen; n >= 0 {
-		if h := parseRow(rows[n:], seg); h.kind == kindMark {
-			return int64(h.off)
+		if h := parseRow(rows[n:], g.num); h.kind == kindMark {
+			if err := s.settleMark(g, int64(h.off)); err != nil {
+				return err
+			}
 		}
 	}
-	return end
+	if _, err := g.file.WriteAt(appendTrailer(slices.Clone(rows), s.seed, g.num, end), end); err != nil {
+		return err
+	}
+	return s.syncLoaded(g.file)
+}
+
+func (s *Store) settleMark(g *segment, off int64) error {
+	var b [headerLen]byte
+	if _, err := g.file.ReadAt(b[:], off); err != nil {
+		return fmt.Errorf("read mark: %w", err)
+	}
+	if _, ok := parseHeader(b[:], s.seed, g.num, uint32(off)); !ok {
+		return nil // nobody needs it any more
+	}
+	_, err := g.file.WriteAt(b[:], off)
+	return err
 }
 
 func (s *Store) syncLoaded(file vfs.File) error {

@@ -37,7 +37,7 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 		s.quarantineHeader(g)
 	}
 	s.quarantineGaps(g, scan.gaps)
-	if err := s.settle(g, durable, scan.end, size); err != nil {
+	if err := s.settle(g, scan.end, size); err != nil {
 		return err
 	}
 	g.size = scan.end
@@ -49,7 +49,8 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	return nil
 }
 
-// cutTorn shortens scan to what was acknowledged, or may have been.
+// cutTorn shortens scan to what was acknowledged, or may have been, and writes
+// what may have been again.
 func (s *Store) cutTorn(g *segment, scan *scan, durable int64) error {
 	torn := scan.end
 	for i, gap := range scan.gaps {
@@ -68,7 +69,7 @@ func (s *Store) cutTorn(g *segment, scan *scan, durable int64) error {
 		if int64(h.off) < durable {
 			continue // known to have been whole; each read verifies it anyway
 		}
-		whole, err := s.wholeRecord(g, h)
+		whole, err := s.writeAgain(g, h)
 		if err != nil {
 			return err
 		}
@@ -85,23 +86,27 @@ func (s *Store) cutTorn(g *segment, scan *scan, durable int64) error {
 	return nil
 }
 
-// wholeRecord reports whether every sum of a record is right.
-func (s *Store) wholeRecord(g *segment, h *header) (bool, error) {
-	if h.kind != kindBlob {
-		return true, nil
-	}
+// writeAgain writes a record to where it is, if every sum of it is right, and
+// reports whether it is. The bytes may so far exist in the page cache only, also
+// where a sync failed and the kernel took the pages for clean: so the sync that
+// follows would not be enough.
+func (s *Store) writeAgain(g *segment, h *header) (whole bool, err error) {
 	buf := s.bufs.get(int(h.length()))
 	defer s.bufs.put(buf)
 	b := buf.b[:h.length()]
 	if _, err := g.file.ReadAt(b, int64(h.off)); err != nil {
 		return false, fmt.Errorf("read record: %w", err)
 	}
-	return badPart(b, h) == nil, nil
+	now, ok := parseHeader(b, s.seed, g.num, h.off)
+	if !ok || now != *h || h.kind == kindBlob && badPart(b, h) != nil {
+		return false, nil
+	}
+	_, err = g.file.WriteAt(b, int64(h.off))
+	return true, err
 }
 
-// settle makes a tail that begins to be uncertain at durable and ends at end
-// safe to append to.
-func (s *Store) settle(g *segment, durable, end, size int64) error {
+// settle makes a tail that ends at end safe to append to.
+func (s *Store) settle(g *segment, end, size int64) error {
 	if size > end {
 		clean, err := allZero(g.file, end, size)
 		if err != nil {
@@ -113,25 +118,6 @@ func (s *Store) settle(g *segment, durable, end, size int64) error {
 		if err := g.file.Truncate(end); err != nil {
 			return err
 		}
-	}
-	return s.writeAgain(g, durable, end)
-}
-
-// writeAgain makes the bytes of a segment from one offset to another durable.
-// They may so far exist in the page cache only, also where a sync failed and
-// the kernel took the pages for clean: so a sync alone is not enough.
-func (s *Store) writeAgain(g *segment, from, to int64) error {
-	buf := s.bufs.get(int(max(min(stageLen, to-from), 0)))
-	defer s.bufs.put(buf)
-	for at := from; at < to; {
-		b := buf.b[:min(int64(len(buf.b)), to-at)]
-		if _, err := g.file.ReadAt(b, at); err != nil {
-			return fmt.Errorf("read records: %w", err)
-		}
-		if _, err := g.file.WriteAt(b, at); err != nil {
-			return err
-		}
-		at += int64(len(b))
 	}
 	return s.syncLoaded(g.file)
 }
