@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"tdkvs/volume"
 	"tdkvs/volume/vfs"
@@ -28,6 +29,10 @@ const (
 	later      = 30 // to 33, in the second segment
 	last       = 40 // to 42, in the third, which is active
 )
+
+// sizeAfter is the size of the first blob that is put after a restart. A record
+// of the same length takes its place exactly.
+const sizeAfter = 600
 
 func id(number int) volume.BlobID {
 	id, _ := blob(number, 0)
@@ -136,6 +141,45 @@ func killed(history func(*trial), op vfs.Op, match string, work func(*trial) err
 	}
 }
 
+// syncFailed is a history that ends with a failed sync, of which the disk got
+// nothing, and a restart. The page cache shows all of it, and takes it for
+// written.
+func syncFailed(history func(*trial), work func(*trial) error) func(*trial) {
+	return func(tr *trial) {
+		history(tr)
+		tr.faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpSync, Fault: vfs.Fault{
+			Err: syscall.EIO, Keep: func(int64) bool { return false },
+		}}}})
+		if err := work(tr); !errors.Is(err, volume.ErrReadOnly) {
+			tr.t.Fatalf("%v, want ErrReadOnly", err)
+		}
+		tr.bury()
+	}
+}
+
+// torn is a history that ends in a power cut in a batch of two records, of
+// which the first is not whole and the second is.
+func torn(tr *trial) {
+	lived(tr)
+	var after *vfs.Mem
+	tr.faulty.SetPlan(vfs.Plan{Hook: func(call vfs.Call) *vfs.Fault {
+		if call.Op == vfs.OpSync {
+			after = tr.mem.CrashCloneTorn(func(sector int64) bool { return sector != 0 })
+		}
+		return nil
+	}})
+	l := tr.l.snapshot()
+	tr.must(tr.batch(50, sizeAfter, 2000))
+	for number, size := range map[int]int{50: sizeAfter, 51: 2000} {
+		id, data := blob(number, size)
+		l.states[id], l.data[id] = putting, data
+	}
+	tr.bury()
+	tr.mem, tr.l = after, l
+	tr.faulty = vfs.NewFaulty(tr.mem, vfs.Plan{})
+	tr.cfg = laboratory(tr.faulty)
+}
+
 // operations returns everything that a store does.
 func operations() []operation {
 	return append(writing(), append(opening(), reading()...)...)
@@ -159,6 +203,15 @@ func opening() []operation {
 		{name: "open, killed in a large deletion", history: killed(lived, vfs.OpSyncDir, "blobs/*", func(tr *trial) error { return tr.delete(large) }), run: open},
 		{name: "open, killed copying", history: killed(lived, vfs.OpSync, "segment", compact), run: open},
 		{name: "open, killed in compaction", history: killed(lived, vfs.OpRemove, "segment", compact), run: open},
+		{name: "open, a sync has failed", history: syncFailed(lived, putBatch), run: open},
+		{name: "open, the sync of a footer has failed", history: syncFailed(lived, sealing), run: open},
+		{name: "open, torn by a power cut", history: torn, run: open},
+		{name: "open, killed after compaction, and compact", history: killed(lived, vfs.OpSyncDir, "segments", compact), inside: true, run: func(tr *trial) error {
+			if err := tr.open(); err != nil {
+				return err
+			}
+			return tr.compact()
+		}},
 		{name: "open, killed after compaction", history: killed(lived, vfs.OpSyncDir, "segments", compact), run: open},
 	}
 }

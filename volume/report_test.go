@@ -20,14 +20,19 @@ type report struct {
 	lines map[string]map[string][]string // by call, by outcome: failures
 }
 
+// line names a call of an operation, whatever the volume has lived through.
+func (op *operation) line(call vfs.Call) string {
+	kind, _, _ := strings.Cut(op.name, ",")
+	return fmt.Sprintf("%s: %s %s", kind, call.Op, place(call))
+}
+
 func (r *report) add(op *operation, call vfs.Call, how failure, outcome string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lines == nil {
 		r.lines = map[string]map[string][]string{}
 	}
-	kind, _, _ := strings.Cut(op.name, ",") // the history makes no difference to what is told
-	line := fmt.Sprintf("%s: %s %s", kind, call.Op, place(call))
+	line := op.line(call)
 	if r.lines[line] == nil {
 		r.lines[line] = map[string][]string{}
 	}

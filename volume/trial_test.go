@@ -136,8 +136,8 @@ func (l *ledger) inspect(t testing.TB, disk *vfs.Mem, pick *picker) {
 	if pick.of(3) {
 		l.inspectAgain(t, disk.CrashClone())
 	}
-	for number, size := range map[int]int{50_001: 400, beside(large): 9000} {
-		id, data := blob(number, size)
+	for i, number := range []int{50_001, beside(large)} {
+		id, data := blob(number, []int{sizeAfter, 9000}[i])
 		if err := l.put(t.Context(), s, id, data); err != nil && !errors.Is(err, volume.ErrExists) {
 			t.Errorf("put after the start: %v", err)
 		}
@@ -163,8 +163,11 @@ type picker struct {
 
 // newPicker returns the picker of the n-th of many trials.
 func newPicker(n int) *picker {
-	return &picker{all: os.Getenv("TDKVS_FAULT_SEEDS") != "", turn: n}
+	return &picker{all: thorough(), turn: n}
 }
+
+// thorough reports whether there is time to try everything.
+func thorough() bool { return os.Getenv("TDKVS_FAULT_SEEDS") != "" }
 
 // of reports whether to try the next one of n things.
 func (p *picker) of(n int) bool {
