@@ -18,7 +18,7 @@ type operation struct {
 	name    string
 	history func(*trial) // undisturbed; nil: nothing, the store is not open
 	run     func(*trial) error
-	reads   bool // it changes nothing
+	reads   bool // it changes nothing that matters
 	inside  bool // no caller hears of it: it is logged
 }
 

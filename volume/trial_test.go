@@ -45,7 +45,7 @@ func laboratory(fsys vfs.FS) volume.Config {
 	cfg.Reserve, cfg.CompactRatio = 1, 0.01
 	now := time.Unix(1_800_000_000, 0)
 	cfg.Clock = func() time.Time { // of one goroutine
-		now = now.Add(time.Minute)
+		now = now.Add(5 * time.Second)
 		return now
 	}
 	return cfg
