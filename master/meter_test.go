@@ -2,8 +2,13 @@ package master_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
+
+	"tdkvs/volume"
 )
 
 // TestVolumeStats: what clients write and read is counted where it lies.
@@ -39,6 +44,32 @@ func TestVolumeStats(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	}
+	// Whatever a volume is asked counts when it fails, and a put whose body breaks
+	// is not its fault.
+	blobs, err := s.Blobs(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.VolumeStats()[at-1]
+	if _, err := blobs.Stat(context.Background(), volume.BlobID{1}); !errors.Is(err, volume.ErrNotFound) {
+		t.Error(err)
+	}
+	broken := io.MultiReader(strings.NewReader("some"), iotest.ErrReader(volume.ErrCorrupt))
+	if err := blobs.Put(context.Background(), volume.BlobID{1}, 10, broken, nil); !errors.Is(err, volume.ErrCorrupt) {
+		t.Error(err)
+	}
+	if now := s.VolumeStats()[at-1]; now.Failed != before.Failed || now.Writes != before.Writes+1 || now.BytesWritten != before.BytesWritten+4 {
+		t.Errorf("%+v, was %+v", now, before)
+	}
+	s.volumes[at-1].down.Store(true)
+	if _, err := blobs.Stat(context.Background(), volume.BlobID{1}); !errors.Is(err, volume.ErrUnavailable) {
+		t.Error(err)
+	}
+	s.volumes[at-1].down.Store(false)
+	if now := s.VolumeStats()[at-1]; now.Failed != before.Failed+1 {
+		t.Errorf("%+v, was %+v", now, before)
+	}
+	s.ProbeRound(context.Background())
 	s.remove("key")
 	s.clock.advance(24 * 3600 * 1e9)
 	s.collect()

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"tdkvs/volume"
 )
 
 // observed is a volume whose calls tell of its health: how they ended, and how
-// long it took to the first byte of a blob. They end when the volume goes down.
+// long it took to the first byte of a blob; and are counted. They end when the
+// volume goes down.
 type observed struct{ v *boundVolume }
 
 // visit is one call to a volume.
@@ -39,10 +41,12 @@ func (x *visit) end(err error) error {
 // outcome notes what an error, or none, says of the volume, and returns it as the
 // caller should see it.
 func (x *visit) outcome(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		x.v.served()
 		return nil
+	}
+	x.v.meter.fault(err)
+	switch {
 	case x.at.serving.Err() != nil && x.caller.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, volume.ErrUnavailable)):
 		return context.Cause(x.at.serving)
 	case ofTheVolume(err):
@@ -81,10 +85,16 @@ func (v *boundVolume) failed(err error) {
 
 // Put implements Blobs. A body that breaks is not the volume's fault.
 func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	m := &o.v.meter
+	m.writes.Add(1)
 	x := o.visit(ctx)
-	source := &sourceWatch{r: body}
+	began := time.Now()
+	source := &putSource{r: body, read: &m.bytesWritten}
 	err := o.v.blobs.Put(x.ctx, id, size, source, desc)
-	if err != nil && source.err != nil && x.at.serving.Err() == nil {
+	switch {
+	case err == nil:
+		m.writeLatency.Add(time.Since(began))
+	case source.err != nil && x.at.serving.Err() == nil:
 		x.leave()
 		x.cancel()
 		return err
@@ -92,14 +102,17 @@ func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io
 	return x.end(err)
 }
 
-// sourceWatch tells an error of the body from one of the volume.
-type sourceWatch struct {
-	r   io.Reader
-	err error
+// putSource is the body of a put. It tells an error of the body from one of the
+// volume.
+type putSource struct {
+	r    io.Reader
+	read *atomic.Uint64 // counts its bytes
+	err  error
 }
 
-func (s *sourceWatch) Read(p []byte) (int, error) {
+func (s *putSource) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.read.Add(uint64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
@@ -115,6 +128,7 @@ func (o observed) Stat(ctx context.Context, id volume.BlobID) (volume.Info, erro
 
 // Delete implements Blobs.
 func (o observed) Delete(ctx context.Context, ids []volume.BlobID) error {
+	o.v.meter.deletes.Add(1)
 	x := o.visit(ctx)
 	return x.end(o.v.blobs.Delete(x.ctx, ids))
 }
@@ -154,8 +168,7 @@ func (o observed) Claim(ctx context.Context, cluster string) error {
 
 // Get implements Blobs.
 func (o observed) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
-	x := o.visit(ctx)
-	began := time.Now()
+	x, began := o.visitBlob(ctx)
 	r, err := o.v.blobs.Get(x.ctx, id, offset, length)
 	if err != nil {
 		return nil, x.end(err)
@@ -165,8 +178,7 @@ func (o observed) Get(ctx context.Context, id volume.BlobID, offset, length int6
 
 // Open implements Blobs.
 func (o observed) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
-	x := o.visit(ctx)
-	began := time.Now()
+	x, began := o.visitBlob(ctx)
 	info, r, err := o.v.blobs.Open(x.ctx, id, offset, length)
 	if err != nil {
 		return volume.Info{}, nil, x.end(err)
@@ -174,18 +186,31 @@ func (o observed) Open(ctx context.Context, id volume.BlobID, offset, length int
 	return info, &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
 }
 
+// visitBlob begins a call for a blob, at a time.
+func (o observed) visitBlob(ctx context.Context) (visit, time.Time) {
+	o.v.meter.reads.Add(1)
+	return o.visit(ctx), time.Now()
+}
+
 // observedBlob is a blob that is being read. It is used by one goroutine.
 type observedBlob struct {
 	r       io.ReadCloser
 	visit   visit
-	opening time.Duration // that Get took
+	opening time.Duration // that opening it took
 	begun   bool          // the first byte is there
 }
 
-// first notes that the first byte is there, of a read that began at a time.
-func (b *observedBlob) first(began time.Time) {
-	b.begun = true
-	b.visit.v.took(b.opening + time.Since(began))
+// seen notes that bytes have come, of a read that began at a time.
+func (b *observedBlob) seen(n int, began time.Time) {
+	v := b.visit.v
+	v.served()
+	v.meter.bytesRead.Add(uint64(n))
+	if !b.begun {
+		b.begun = true
+		d := b.opening + time.Since(began)
+		v.took(d)
+		v.meter.readLatency.Add(d)
+	}
 }
 
 func (b *observedBlob) Read(p []byte) (int, error) {
@@ -195,10 +220,7 @@ func (b *observedBlob) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	if n > 0 {
-		b.visit.v.served()
-		if !b.begun {
-			b.first(began)
-		}
+		b.seen(n, began)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.visit.outcome(err)
@@ -225,10 +247,7 @@ type blobSink struct {
 }
 
 func (s *blobSink) Write(p []byte) (int, error) {
-	s.blob.visit.v.served()
-	if !s.blob.begun {
-		s.blob.first(s.began)
-	}
+	s.blob.seen(len(p), s.began)
 	n, err := s.w.Write(p)
 	if err != nil {
 		s.err = err

@@ -214,7 +214,6 @@ func (e *Engine) bind(t metadb.Topology, probes map[meta.VolumeID]probe) map[met
 func (e *Engine) bindVolume(v metadb.Volume, cluster string, p probe) *boundVolume {
 	b := &boundVolume{Volume: v, cluster: cluster, blobs: p.expecting(v.UUID), wake: e.prober.woken, asking: make(chan struct{}, 1)}
 	b.Name = p.Name
-	b.blobs = metered{b.blobs, &b.meter}
 	p.status.Identity = p.identity // it may have been claimed since
 	at := newCondition(e.now(), p.status)
 	if p.err != nil {

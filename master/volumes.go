@@ -17,7 +17,7 @@ import (
 type boundVolume struct {
 	metadb.Volume
 	cluster string
-	blobs   Blobs // metered
+	blobs   Blobs
 	meter   meter
 
 	condition atomic.Pointer[condition]
