@@ -81,9 +81,10 @@ powercut: build ## long power-cut test: disks that a cut may leave, by recording
 		go test -count=1 -timeout 120m -run PowerCut -v $(TESTFLAGS) ./compat-tests
 
 .PHONY: linear
-linear: build ## long linearizability test: contending clients and SIGKILL (TDKVS_LINEAR_ROUNDS=50)
+linear: build ## long linearizability tests: contending clients, SIGKILL and faults of every kind (TDKVS_LINEAR_ROUNDS=50 TDKVS_FAULT_CONTESTS=125 TDKVS_FAULT_STEPS=250)
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_LINEAR_ROUNDS=$${TDKVS_LINEAR_ROUNDS:-50} \
-		go test -count=1 -timeout 60m -run Linearity -v $(TESTFLAGS) ./compat-tests/...
+		TDKVS_FAULT_CONTESTS=$${TDKVS_FAULT_CONTESTS:-125} TDKVS_FAULT_STEPS=$${TDKVS_FAULT_STEPS:-250} \
+		go test -count=1 -timeout 180m -run Linearity -v $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: grow
 grow: build ## volumes come, go and fail under load; rebalance, timed (TDKVS_GROW_OBJECTS=100000)

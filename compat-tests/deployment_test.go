@@ -38,12 +38,13 @@ type deployment struct {
 
 // settings are what a test may want otherwise than usual.
 type settings struct {
-	garbageGrace  time.Duration // 0: the default
-	clusterSecret string        // of a cluster; "": one of its own
-	dir           string        // that outlives the test; "": one of its own
-	data          string        // where the data lies; "": in dir
-	volumes       int           // of a cluster; 0: three
-	lines         string        // further ones of the master's or the server's configuration
+	garbageGrace  time.Duration            // 0: the default
+	clusterSecret string                   // of a cluster; "": one of its own
+	dir           string                   // that outlives the test; "": one of its own
+	data          string                   // where the data lies; "": in dir
+	volumes       int                      // of a cluster; 0: three
+	through       func(addr string) string // where the master is to find the volume at an address; nil: there
+	lines         string                   // further ones of the master's or the server's configuration
 }
 
 // eachDeployment runs a test against a fresh store of either kind, which must be whole afterwards.
@@ -131,7 +132,11 @@ func (d *deployment) layOutCluster(t testing.TB, s settings) {
 	for i := 1; i <= volumes; i++ {
 		name, addr := fmt.Sprintf("volume%d", i), freeAddress(t)
 		dir := filepath.Join(s.data, name)
-		fmt.Fprintf(&urls, "  - http://%s\n", addr)
+		shown := addr
+		if s.through != nil {
+			shown = s.through(addr)
+		}
+		fmt.Fprintf(&urls, "  - http://%s\n", shown)
 		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n", addr, dir, secret))
 		d.dataDirs = append(d.dataDirs, dir)
 		d.volumes = append(d.volumes, &process{

@@ -15,6 +15,8 @@
 //	TDKVS_SEED              repeat the random choices of an earlier run, which printed its seed
 //	TDKVS_CRASH_ROUNDS      rounds of SIGKILL under writes, per deployment (default 5)
 //	TDKVS_LINEAR_ROUNDS     rounds of contending clients and one SIGKILL, per deployment and kind of bucket (default 2)
+//	TDKVS_FAULT_CONTESTS    the same while everything goes wrong that can, per number of copies, each with a seed of its own (default 2)
+//	TDKVS_FAULT_STEPS       requests of each of 16 clients in one of them (default 60)
 //	TDKVS_RACE_ROUNDS       rounds of 32 writers on one key (default 20)
 //	TDKVS_FLIP_ROUNDS       bytes flipped in data files, per deployment (default 6)
 //	TDKVS_BIG_MIB           size of the big object (default 64)

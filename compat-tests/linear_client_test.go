@@ -31,6 +31,7 @@ const answerLimit = 20 * time.Second
 
 // contest is one round: clients that contend for a few keys of one bucket, and what they saw.
 type contest struct {
+	shape
 	s3     *s3.Client
 	bucket string
 	mode   mode

@@ -2,6 +2,7 @@ package compattests
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,11 +17,15 @@ import (
 )
 
 const (
-	contenders    = 16
-	contestedKeys = 4
-	contestSteps  = 40               // of each contender
-	judgeLimit    = 60 * time.Second // for the history of one round
+	contenders = 16
+	judgeLimit = 60 * time.Second // for the history of one round
 )
+
+// shape is how large a contest is.
+type shape struct {
+	keys  int
+	steps int // of each contender
+}
 
 // TestLinearity lets 16 clients contend for a few keys with puts, copies, completed uploads, deletes and reads, with and
 // without conditions, kills the store with SIGKILL in the midst of it, and lets a checker look for an order in which the
@@ -40,8 +45,8 @@ func TestLinearity(t *testing.T) {
 			counts := map[string]int{}
 			for round := range rounds {
 				for i, m := range []mode{unversioned, versioned, suspended} {
-					c := d.newContest(t, w, m, fmt.Sprintf("%s-%d", m, round))
-					c.hold(t, d, uint64(round*10+i)*100)
+					c := d.newContest(t, w, m, fmt.Sprintf("%s-%d", m, round), shape{keys: 4, steps: 40})
+					c.hold(t, uint64(round*10+i)*100, func(choices *rand.Rand, _ <-chan struct{}) { c.killOnce(t, d, choices) })
 					c.judge(t)
 					c.count(counts)
 					if t.Failed() {
@@ -55,10 +60,10 @@ func TestLinearity(t *testing.T) {
 }
 
 // newContest makes the bucket of a round, in a mode. Where versioning is suspended, each key has a version from before.
-func (d *deployment) newContest(t *testing.T, w *writes, m mode, name string) *contest {
+func (d *deployment) newContest(t *testing.T, w *writes, m mode, name string, size shape) *contest {
 	t.Helper()
 	c := &contest{
-		s3: d.sdk(t), mode: m, writes: w, began: time.Now(), first: map[string]state{},
+		s3: d.sdk(t), mode: m, shape: size, writes: w, began: time.Now(), first: map[string]state{},
 		history: map[string][]porcupine.Operation{}, seen: map[string][]version{},
 	}
 	c.bucket = bucket(t, c.s3, name)
@@ -68,7 +73,7 @@ func (d *deployment) newContest(t *testing.T, w *writes, m mode, name string) *c
 	c.setVersioning(t, types.BucketVersioningStatusEnabled)
 	if m == suspended {
 		choices := newRand(w.seed, 0)
-		for i := range contestedKeys {
+		for i := range c.keys {
 			n, body := w.make(choices)
 			w.know(n, etagOf(body))
 			out := put(t, c.s3, c.bucket, c.key(i), body)
@@ -87,7 +92,8 @@ func (c *contest) setVersioning(t *testing.T, status types.BucketVersioningStatu
 	}
 }
 
-func (c *contest) key(i int) string { return fmt.Sprintf("key-%d", i%contestedKeys) }
+// key returns one of the keys; none is the beginning of another.
+func (c *contest) key(i int) string { return fmt.Sprintf("key-%03d", i%c.keys) }
 
 // recorded is the number of operations so far.
 func (c *contest) recorded() (n int) {
@@ -109,38 +115,50 @@ func (c *contest) count(counts map[string]int) {
 	}
 }
 
-// hold lets the contenders contend, and kills the store once while they do. A last read of each key ends the history.
-func (c *contest) hold(t *testing.T, d *deployment, stream uint64) {
+// hold lets the contenders contend while disturb disturbs them, which is told when they are done. A last read of each key
+// ends the history.
+func (c *contest) hold(t *testing.T, stream uint64, disturb func(choices *rand.Rand, over <-chan struct{})) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range contenders {
 		one := &contender{contest: c, choices: newRand(c.writes.seed, stream+1+uint64(i))}
 		wg.Go(func() {
-			for range contestSteps {
-				one.step(c.key(one.choices.IntN(contestedKeys)))
+			for range c.steps {
+				one.step(c.key(one.choices.IntN(c.keys)))
 			}
 		})
 	}
+	over := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(over)
+	}()
 	choices := newRand(c.writes.seed, stream)
-	const steps = contenders * contestSteps
-	for moment := steps/10 + choices.IntN(steps*7/10); c.recorded() < moment; {
-		time.Sleep(time.Millisecond)
-	}
-	c.outage.Lock()
-	for _, p := range d.victims(choices) {
-		p.kill(t)
-	}
-	time.Sleep(time.Duration(choices.IntN(100)) * time.Millisecond) // a front that lives on must not acknowledge what it can not do
-	d.start(t)
-	c.outage.Unlock()
-	wg.Wait()
+	disturb(choices, over)
+	<-over
 	last := &contender{contest: c, choices: choices}
-	for i := range contestedKeys {
+	for i := range c.keys {
 		if c.mode != unversioned {
 			c.run(c.key(i), asked{action: doList}, c.list)
 		}
 		c.run(c.key(i), asked{action: doRead}, last.read)
 	}
+}
+
+// killOnce kills the store once while the contenders contend.
+func (c *contest) killOnce(t *testing.T, d *deployment, choices *rand.Rand) {
+	t.Helper()
+	steps := contenders * c.steps
+	for moment := steps/10 + choices.IntN(steps*7/10); c.recorded() < moment; {
+		time.Sleep(time.Millisecond)
+	}
+	c.outage.Lock()
+	defer c.outage.Unlock()
+	for _, p := range d.victims(choices) {
+		p.kill(t)
+	}
+	time.Sleep(time.Duration(choices.IntN(100)) * time.Millisecond) // a front that lives on must not acknowledge what it can not do
+	d.start(t)
 }
 
 // judge checks the history of each key, and that the checker refuses the same history with a lie in it.
