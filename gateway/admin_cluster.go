@@ -13,6 +13,7 @@ import (
 	"tdkvs/master"
 	"tdkvs/master/meta"
 	"tdkvs/s3api"
+	"tdkvs/volume"
 )
 
 func (g *gateway) adminCluster(r *adminRequest) (any, error) {
@@ -24,7 +25,9 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 		Cluster: st.Cluster, Version: g.cfg.Admin.Version, Ready: st.Ready,
 		Metadata: adminapi.Metadata{State: adminapi.OK},
 		Replicas: st.Replicas, Classes: adminClasses(st.Classes),
-		Repair:  adminapi.Repair{Queued: st.Rebalance.Repairs, Damaged: st.Rebalance.Damaged},
+		Repair: adminapi.Repair{
+			Queued: st.Rebalance.Repairs, Damaged: st.Rebalance.Damaged, Found: st.Findings.Queued, Searching: st.Findings.Searching,
+		},
 		Volumes: adminVolumes(st), Zones: adminZones(st), Skew: st.Skew(), Rebalance: adminRebalance(st.Rebalance),
 		Garbage: adminapi.Garbage{
 			Entries: st.Garbage.Entries, Blobs: st.Garbage.Blobs, Postponed: st.Garbage.Postponed,
@@ -107,8 +110,16 @@ func adminVolume(v master.VolumeStatus) adminapi.Volume {
 	}
 	out.Since, out.Latency = timeOrNone(v.Since), v.Latency.Seconds()
 	out.Quarantined, out.CorruptReads = v.Status.Quarantined, v.Status.CorruptReads
+	out.Scrub = adminScrub(v.Status.Scrub)
 	out.Health, out.Error = volumeHealth(v.VolumeHealth)
 	return out
+}
+
+func adminScrub(x volume.Scrub) adminapi.Scrub {
+	return adminapi.Scrub{
+		Running: x.Running, BytesPerSecond: max(x.Rate, -1), Read: x.Read, Total: x.Total, Bad: x.Bad,
+		Began: timeOrNone(x.Began), Finished: timeOrNone(x.Finished),
+	}
 }
 
 // adminAddVolume takes a volume into the cluster.

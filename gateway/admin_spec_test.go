@@ -102,7 +102,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Volumes{}, adminapi.NewVolume{}, adminapi.RebalanceChange{}, adminapi.Failure{}, adminapi.FailureText{},
 		adminapi.Location{}, adminapi.Extent{}, adminapi.Piece{}, adminapi.Bucket{}, adminapi.Lock{}, adminapi.Buckets{},
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},
-		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Stuck{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
+		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Scrub{}, adminapi.Stuck{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
 		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Code{}, adminapi.Damage{}, adminapi.Damages{},
 		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{},
 		adminapi.CheckFinding{}, adminapi.UncheckedVolume{},

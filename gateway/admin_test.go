@@ -43,13 +43,14 @@ func newFakeOperator() *fakeOperator {
 			Cluster: "c-1", Ready: true, Replicas: 2,
 			Classes: map[string]master.Class{"": {Code: meta.Code{Data: 4, Parity: 2}, MinSize: 9}, "COLD": {Code: meta.Code{Data: 2, Parity: 1}}},
 			Volumes: []master.VolumeStatus{
-				{VolumeHealth: master.VolumeHealth{Number: 1, UUID: "u-1", Name: "http://a:1", Status: volume.Status{Blobs: 3, Bytes: 300, Free: 10, Capacity: 20, Reserve: 2, DeadBytes: 7}}, Zone: "z", Slots: 2},
+				{VolumeHealth: master.VolumeHealth{Number: 1, UUID: "u-1", Name: "http://a:1", Status: volume.Status{Blobs: 3, Bytes: 300, Free: 10, Capacity: 20, Reserve: 2, DeadBytes: 7, Scrub: volume.Scrub{Rate: -7, Running: true, Began: time.Unix(1, 0), Read: 1, Total: 2, Bad: 3}}}, Zone: "z", Slots: 2},
 				{VolumeHealth: master.VolumeHealth{Number: 2, UUID: "u-2", Name: "http://b:1", Err: errors.New("gone")}, State: metadb.VolumeDraining, Slots: 1},
 				{VolumeHealth: master.VolumeHealth{Number: 3, UUID: "u-3", Name: "http://c:1", Status: volume.Status{Bytes: 50, ReadOnly: "disk broke"}}, Slots: 1},
 			},
 			Rebalance: master.RebalanceStatus{Rebalance: metadb.Rebalance{Epoch: 4, Active: true, Pass: 1, Scanned: 5, Moved: 2, MovedBytes: 99, Started: at, Short: 3, Repaired: 4, Stuck: []metadb.Stuck{{Volume: 1, Damaged: 7, Parts: 8, Short: 9}}},
 				Expected: 10, Backlog: master.Backlog{Repairs: 6, Damaged: 1}, Retry: at},
-			Garbage: master.GarbageStats{Blobs: 8, LastError: "oops"},
+			Garbage:  master.GarbageStats{Blobs: 8, LastError: "oops"},
+			Findings: master.FindingsStats{Taken: 5, Queued: 4, Searching: true},
 		},
 		location: master.Location{
 			Object:    meta.Object{VersionID: "v1", Size: 30},
@@ -252,6 +253,8 @@ func TestAdminCluster(t *testing.T) {
 		t.Errorf("%+v", c)
 	case v.Number != 1 || v.UUID != "u-1" || v.URL != "http://a:1" || v.State != "active" || v.Zone != "z" || v.Slots != 2 || v.Health != "ok" || v.Bytes != 300 || v.Blobs != 3 || v.Free != 10 || v.Capacity != 20 || v.Reserve != 2 || v.DeadBytes != 7:
 		t.Errorf("%+v", v)
+	case !v.Scrub.Running || v.Scrub.BytesPerSecond != -1 || v.Scrub.Read != 1 || v.Scrub.Total != 2 || v.Scrub.Bad != 3 || v.Scrub.Began.Unix() != 1 || v.Scrub.Finished != nil:
+		t.Errorf("%+v", v.Scrub)
 	case c.Volumes[1].State != "draining" || c.Volumes[1].Health != "unreachable" || c.Volumes[1].Error != "gone":
 		t.Errorf("%+v", c.Volumes[1])
 	case c.Volumes[2].Health != "read-only" || c.Volumes[2].Error != "disk broke":
@@ -262,7 +265,7 @@ func TestAdminCluster(t *testing.T) {
 		t.Errorf("skew %v", c.Skew)
 	case !c.Rebalance.Active || c.Rebalance.Concurrency != master.DefaultMoves || c.Rebalance.BytesPerSecond != master.DefaultMoveRate || c.Rebalance.Expected != 10 || c.Rebalance.Started == nil || c.Rebalance.Finished != nil:
 		t.Errorf("%+v", c.Rebalance)
-	case c.Replicas != 2 || c.Repair != adminapi.Repair{Queued: 6, Damaged: 1}:
+	case c.Replicas != 2 || c.Repair != adminapi.Repair{Queued: 6, Damaged: 1, Found: 4, Searching: true}:
 		t.Errorf("%d replicas, %+v", c.Replicas, c.Repair)
 	case !slices.Equal(c.Classes, []adminapi.Class{{Name: "COLD", Data: 2, Parity: 1}, {Name: "STANDARD", Data: 4, Parity: 2, MinSize: 9}}):
 		t.Errorf("%+v", c.Classes)

@@ -20,6 +20,7 @@ type ClusterStatus struct {
 	Volumes   []VolumeStatus
 	Rebalance RebalanceStatus
 	Garbage   GarbageStats
+	Findings  FindingsStats
 }
 
 // Backlog is what is not as it should be. Both numbers stop at BacklogMost.
@@ -62,6 +63,7 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 		Cluster: l.topology.Cluster, Ready: h.Ready, Metadata: h.Metadata,
 		Replicas: max(1, l.topology.Replicas), Classes: e.classes,
 		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
+		Findings: e.findings.snapshot(),
 	}
 	for _, v := range h.Volumes {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))

@@ -37,6 +37,7 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 			row("skew", fmt.Sprintf("%.2f", c.Skew)),
 			row("rebalance", rebalanceText(c.Rebalance)),
 			row("repair", repairText(c)),
+			row("scrub", scrubText(c.Volumes)),
 			row("garbage", garbageText(c.Garbage)),
 		)
 		if c.Repair.Damaged > 0 {
@@ -90,6 +91,9 @@ func repairText(c adminapi.Cluster) string {
 	}
 	if n := c.Rebalance.Repaired; n > 0 {
 		text += "; " + counted(n, "piece") + " made anew so far"
+	}
+	if c.Repair.Searching {
+		text += "; all records are being looked at for what volumes have lost"
 	}
 	return text
 }

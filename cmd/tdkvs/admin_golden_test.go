@@ -20,7 +20,8 @@ const (
 	goldenPaused  = `{"epoch": 4, "active": true, "paused": true, "pass": 1, "moved": 1, "concurrency": 8, "bytes_per_second": -1}`
 	goldenVolumes = `[
 		{"number": 1, "uuid": "u-1", "url": "http://10.0.0.1:3001", "state": "active", "zone": "roof", "slots": 2, "capacity": 1000000000000,
-			"free": 400000000000, "blobs": 123456, "bytes": 500000000000, "health": "ok", "since": "2026-03-01T00:00:00Z"},
+			"free": 400000000000, "blobs": 123456, "bytes": 500000000000, "health": "ok", "since": "2026-03-01T00:00:00Z",
+			"scrub": {"running": true, "bytes_per_second": 1048576, "read": 100000000000, "total": 500000000000, "bad": 1, "began": "2026-03-02T00:00:00Z"}},
 		{"number": 3, "uuid": "u-3", "url": "http://10.0.0.3:3001", "state": "draining", "slots": 1, "capacity": 500000000000, "free": 1000,
 			"blobs": 5, "bytes": 70000, "health": "unreachable", "error": "connection refused", "since": "2026-03-04T05:00:00Z",
 			"quarantined": 1, "corrupt_reads": 2}]`

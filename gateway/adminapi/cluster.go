@@ -65,6 +65,18 @@ type Volume struct {
 	// since it was started.
 	Quarantined  int64  `json:"quarantined"`
 	CorruptReads uint64 `json:"corrupt_reads"`
+	Scrub        Scrub  `json:"scrub"`
+}
+
+// Scrub is how far a volume is with re-reading all that it holds. Sizes are in bytes.
+type Scrub struct {
+	Running        bool       `json:"running"`          // a round is under way; otherwise the next one is waited for
+	BytesPerSecond int64      `json:"bytes_per_second"` // 0: the volume does not; -1: no limit
+	Read           int64      `json:"read"`             // in the last round
+	Total          int64      `json:"total"`            // about what a round reads
+	Bad            int64      `json:"bad"`              // blobs that the last round has found bad
+	Began          *time.Time `json:"began,omitempty"`  // the last round
+	Finished       *time.Time `json:"finished,omitempty"`
 }
 
 // Totals are the sums over the volumes that answered.
@@ -117,6 +129,12 @@ const RepairMost = 10000
 type Repair struct {
 	Queued  int `json:"queued"`  // extents to be compared with what there should be
 	Damaged int `json:"damaged"` // extents that can not be read and can not be restored
+	// Found is how many pieces volumes have found bad as they read themselves, that a
+	// repair was queued for, since the start.
+	Found uint64 `json:"found"`
+	// Searching: all records are being looked at, for what is damaged and does not say
+	// what it is part of.
+	Searching bool `json:"searching"`
 }
 
 // Garbage counts what was removed since the start.
