@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	serverKind  = "server"  // one process, two directories
+	serverKind  = "server"  // one process, two directories or more
 	clusterKind = "cluster" // one master and three volume processes
 
 	region = "eu-test-1"
@@ -42,7 +42,7 @@ type settings struct {
 	clusterSecret string                   // of a cluster; "": one of its own
 	dir           string                   // that outlives the test; "": one of its own
 	data          string                   // where the data lies; "": in dir
-	volumes       int                      // of a cluster; 0: three
+	volumes       int                      // 0: three of a cluster, two of a server
 	through       func(addr string) string // where the master is to find the volume at an address; nil: there
 	lines         string                   // further ones of the master's or the server's configuration
 }
@@ -109,10 +109,12 @@ func (s settings) yaml() string {
 func (d *deployment) layOutServer(t testing.TB, s settings) {
 	t.Helper()
 	config := d.writeFile(t, "server.yaml", fmt.Sprintf("region: %s\ndomains: [%s]\n%s", region, domain, s.yaml()))
-	d.dataDirs = []string{filepath.Join(s.data, "disk1"), filepath.Join(s.data, "disk2")}
+	for i := range max(s.volumes, 2) {
+		d.dataDirs = append(d.dataDirs, filepath.Join(s.data, fmt.Sprint("disk", i+1)))
+	}
 	d.front = &process{
 		name:    serverKind,
-		args:    []string{"server", "-config=" + config, "-listen", d.addr, d.dataDirs[0], d.dataDirs[1]},
+		args:    append([]string{"server", "-config=" + config, "-listen", d.addr}, d.dataDirs...),
 		env:     []string{"TDKVS_ACCESS_KEY=" + d.accessKey, "TDKVS_SECRET_KEY=" + d.secretKey},
 		logFile: filepath.Join(d.dir, "server.log"),
 	}
