@@ -250,8 +250,11 @@ func putSlowly(web *http.Client, url string, body io.Reader, size int) error {
 		return err
 	}
 	_ = resp.Body.Close() // says nothing more
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusServiceUnavailable:
+		return errBusy
 	}
-	return nil
+	return errors.New(resp.Status)
 }

@@ -65,6 +65,7 @@ func kindRows() map[meta.Kind]kindRow {
 		meta.KindObjectLocked:       {http.StatusForbidden, "the key is locked: a retention or a legal hold protects it"},
 		meta.KindNoObjectLock:       {http.StatusBadRequest, "the bucket of native keys has no object lock"},
 		meta.KindInvalidBucketState: {http.StatusConflict, "the state of the bucket of native keys does not allow it"},
+		meta.KindBusy:               {http.StatusServiceUnavailable, "too many requests at once; try again"},
 		meta.KindCanceled:           {http.StatusServiceUnavailable, "the request was canceled"},
 	}
 }

@@ -322,7 +322,7 @@ func TestKinds(t *testing.T) {
 		meta.KindNoSuchUpload: 404, meta.KindInvalidPart: 400, meta.KindInvalidKey: 400, meta.KindKeyTooLong: 400,
 		meta.KindMetadataTooLarge: 400, meta.KindEntityTooLarge: 413, meta.KindPreconditionFailed: 412, meta.KindConflict: 409,
 		meta.KindNoSpace: 507, meta.KindReadOnly: 503, meta.KindCorrupt: 500, meta.KindUnavailable: 503, meta.KindCanceled: 503,
-		meta.KindObjectLocked: 403, meta.KindNoObjectLock: 400, meta.KindInvalidBucketState: 409,
+		meta.KindObjectLocked: 403, meta.KindNoObjectLock: 400, meta.KindInvalidBucketState: 409, meta.KindBusy: 503,
 	}
 	for kind := meta.Kind(0); kind.String() != "unknown kind"; kind++ {
 		status, ok := want[kind]

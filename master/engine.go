@@ -86,6 +86,10 @@ type Config struct {
 	Replicas int
 	// Classes are the storage classes that mean something to the store, by name.
 	Classes map[string]Class
+	// WriteMemory and ReadMemory are what the bodies of all writes may take, and
+	// those of all reads, in bytes: requests that find it used up wait. Zero means
+	// DefaultMemory.
+	WriteMemory, ReadMemory int64
 }
 
 // Engine is the store. All methods are safe for concurrent use. Its fields are
@@ -99,6 +103,8 @@ type Engine struct {
 	classes      map[string]Class
 	coders       *coders
 	writes       *writes
+	writeShares  *shares
+	readShares   *shares
 	layouts      *layouts
 	pins         *pins
 	garbage      *collector
@@ -132,6 +138,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
 		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,
 		pins: newPins(), coders: newCoders(), lost: make(map[meta.VolumeID]*boundVolume), writes: newWrites(),
+		writeShares: newShares(cfg.WriteMemory), readShares: newShares(cfg.ReadMemory),
 	}
 	if e.log == nil {
 		e.log = slog.Default()

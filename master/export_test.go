@@ -120,3 +120,8 @@ func (e *Engine) LeftoversListed() bool {
 
 // LeftoversWoken signals that writes have begun.
 func (e *Engine) LeftoversWoken() <-chan struct{} { return e.leftovers.Woken() }
+
+// SetSharePatience says how long a request waits for its share of the memory.
+func (e *Engine) SetSharePatience(d time.Duration) {
+	e.writeShares.patience, e.readShares.patience = d, d
+}

@@ -43,6 +43,9 @@ func (r *objectReader) Range(ctx context.Context, offset, length int64) (io.Read
 	}
 	err := x.seek(offset)
 	if err == nil {
+		x.share, err = r.engine.readShares.take(ctx, x.memory())
+	}
+	if err == nil {
 		err = x.openNext()
 	}
 	if err != nil {
@@ -67,6 +70,7 @@ type rangeReader struct {
 	engine *Engine
 	pin    *pin // nil once closed
 	left   int64
+	share  int64 // of the memory for reads
 
 	extents []meta.Extent        // those ahead that are loaded
 	parts   []int                // the numbers of their parts; empty: the object has none
@@ -94,6 +98,18 @@ func (x *rangeReader) seek(offset int64) error {
 		return x.seekManifest(offset)
 	}
 	return nil
+}
+
+// memory is the most that is needed for any extent that there may be ahead.
+func (x *rangeReader) memory() int64 {
+	var most int64
+	for _, extent := range x.extents {
+		most = max(most, readMemory(extent.Code, min(x.left, extent.Size)))
+	}
+	if o := x.pin.object; o.Manifest != "" {
+		most = max(most, readMemory(x.engine.classes[o.Headers.StorageClass].Code, x.left))
+	}
+	return most
 }
 
 func (x *rangeReader) seekManifest(offset int64) error {
@@ -351,6 +367,7 @@ func (x *rangeReader) Close() error {
 		return nil
 	}
 	err := x.fault(x.closeSource())
+	x.engine.readShares.give(x.share)
 	x.pin.release()
 	x.pin = nil
 	return err

@@ -56,6 +56,11 @@ func (e *Engine) store(ctx context.Context, req storing, payload meta.Payload) (
 	}
 	e.foreground.Add(1)
 	defer e.foreground.Add(-1)
+	share, err := e.writeShares.take(ctx, writeMemory(req.keep, req.size))
+	if err != nil {
+		return stored{}, err
+	}
+	defer e.writeShares.give(share)
 	b := &body{payload: payload, size: req.size}
 	if req.keep.code != (meta.Code{}) && req.size < 0 {
 		c := e.writes.chunk()

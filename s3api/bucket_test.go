@@ -238,6 +238,7 @@ func TestBackendErrorsAreHidden(t *testing.T) {
 		{&meta.Error{Kind: meta.KindUnavailable, Err: secret}, 503, "ServiceUnavailable"},
 		{&meta.Error{Kind: meta.KindConflict, Err: secret}, 409, "OperationAborted"},
 		{&meta.Error{Kind: meta.KindCanceled, Err: secret}, 400, "RequestTimeout"},
+		{&meta.Error{Kind: meta.KindBusy, Err: secret}, 503, "SlowDown"},
 		{&meta.Error{Kind: meta.KindInvalidBucketName}, 400, "InvalidBucketName"},
 		{&meta.Error{Kind: meta.KindMetadataTooLarge}, 400, "MetadataTooLarge"},
 		{&meta.Error{Kind: meta.KindEntityTooLarge}, 400, "EntityTooLarge"},

@@ -50,6 +50,8 @@ func kindCode(k meta.Kind) string {
 		return s3err.InsufficientStorage
 	case meta.KindReadOnly, meta.KindUnavailable:
 		return s3err.ServiceUnavailable
+	case meta.KindBusy:
+		return s3err.SlowDown
 	case meta.KindCanceled:
 		return s3err.RequestTimeout
 	case meta.KindObjectLocked:

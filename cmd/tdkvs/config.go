@@ -147,6 +147,12 @@ type storeConfig struct {
 	// class. A name that S3 does not know is one of your own, of capital letters,
 	// digits and _.
 	StorageClasses map[string]classConfig `yaml:"storage_classes"`
+	// The memory for the bodies of requests, half of it for writes and half for
+	// reads. A write takes about 200 KiB of it, and 112 KiB for each further copy or
+	// 176 KiB for each shard; a read 96 KiB, and 224 KiB for each shard of data.
+	// Requests beyond it wait, up to 30 seconds, and are then told to come again. The
+	// process takes about twice as much in all.
+	BodyMemory byteSize `yaml:"body_memory"`
 }
 
 // classConfig is what a storage class means.
@@ -234,7 +240,7 @@ func defaultFront() frontConfig {
 }
 
 func defaultStore() storeConfig {
-	return storeConfig{GarbageGrace: 10 * time.Minute, LeftoverGrace: master.DefaultLeftoverGrace}
+	return storeConfig{GarbageGrace: 10 * time.Minute, LeftoverGrace: master.DefaultLeftoverGrace, BodyMemory: 2 * master.DefaultMemory}
 }
 
 func defaultBlob() blobConfig {

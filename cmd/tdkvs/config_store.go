@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,6 +63,9 @@ func (p placeConfig) settings() master.VolumeSettings {
 	return master.VolumeSettings{Zone: p.Zone, Weight: p.Weight}
 }
 
+// minBodyMemory is enough for a few requests of any kind at a time.
+const minBodyMemory = 16 << 20
+
 // check refuses what can not be kept and, on a first start, what the volumes of
 // the list are too few for. Later the engine judges: it knows which were lost.
 func (s storeConfig) check(doc *document, volumes int, first bool) {
@@ -74,6 +78,9 @@ func (s storeConfig) check(doc *document, volumes int, first bool) {
 		doc.rejectf("replicas", "want 1 to %d, not %d", meta.MaxReplicas, s.Replicas)
 	case s.Replicas > volumes:
 		doc.rejectf("replicas", "%d copies need %d volumes, and the list has %d", s.Replicas, s.Replicas, volumes)
+	}
+	if s.BodyMemory < minBodyMemory || s.BodyMemory > math.MaxInt64 {
+		doc.rejectf("body_memory", "want at least %v, not %v", byteSize(minBodyMemory), s.BodyMemory)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.StorageClasses)) {
 		path := "storage_classes." + name

@@ -73,6 +73,7 @@ shutdown_timeout: 5s
 client_timeout: 2m
 garbage_grace: 1h
 leftover_grace: 0s
+body_memory: 1GiB
 replicas: 2
 storage_classes:
   STANDARD_IA: 2+1
@@ -104,7 +105,7 @@ log: {format: json, level: debug}
 		storeConfig: storeConfig{GarbageGrace: time.Hour, Replicas: 2, StorageClasses: map[string]classConfig{
 			"STANDARD_IA": {Code: meta.Code{Data: 2, Parity: 1}, MinSize: 1 << 20},
 			"COLD_1":      {Code: meta.Code{Data: 1, Parity: 2}, MinSize: 4 << 20},
-		}},
+		}, BodyMemory: 1 << 30},
 		diskConfig: diskConfig{DiskReserve: &reserve},
 		logConfig:  logConfig{Log: logSettings{Format: "json", Level: "debug"}},
 	}
@@ -133,7 +134,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: unknown field "volums": did you mean "volumes"?`},
 		{"far from any", ok + "frobnicate: 1\n",
 			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, disk_reserve, log`},
+				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, log`},
 		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
 			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
 		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
@@ -191,6 +192,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: storage_classes.COLD.min_size: want a size such as 512MiB, 10GB or 4096, not "big"`},
 		{"misspelt in a class", ok + "storage_classes: {COLD: {coed: 1+1}}\n", `FILE:3: unknown field "coed" in storage_classes.COLD: did you mean "code"?`},
 		{"text for settings", ok + "log: debug\n", `FILE:3: log: want settings, each as "name: value", not "debug"`},
+		{"too little memory", ok + "body_memory: 15MiB\n", `FILE:3: body_memory: want at least 16MiB, not 15MiB`},
 		{"duration", ok + "garbage_grace: 10\n", `FILE:3: garbage_grace: want a duration such as 30s, 5m or 24h, not "10"`},
 		{"negative duration", ok + "garbage_grace: -1s\n",
 			`FILE:3: garbage_grace: want a duration such as 30s, 5m or 24h, not "-1s"`},
@@ -257,7 +259,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, disk_reserve, log`
+	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, log`
 
 func TestMissingFile(t *testing.T) {
 	t.Parallel()

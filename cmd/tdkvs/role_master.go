@@ -92,6 +92,7 @@ func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.E
 		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
 		MoveRate: with.moveRate,
 		Replicas: cfg.Replicas, Classes: cfg.classes(),
+		WriteMemory: int64(cfg.BodyMemory / 2), ReadMemory: int64(cfg.BodyMemory / 2),
 	}, cfg.VolumeWait)
 	if err != nil {
 		return nil, err

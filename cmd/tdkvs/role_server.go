@@ -75,6 +75,7 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 	engine, err := master.Open(ctx, master.Config{
 		DB: db, Volumes: volumes, Logger: log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
 		Replicas: cfg.Replicas, Classes: cfg.classes(),
+		WriteMemory: int64(cfg.BodyMemory / 2), ReadMemory: int64(cfg.BodyMemory / 2),
 	})
 	if err != nil {
 		return err

@@ -53,8 +53,9 @@ func (s Scheme) unit(n int64) int64 { return (n + int64(s.Data) - 1) / int64(s.D
 // Coder encodes and decodes by one scheme. It is safe for concurrent use.
 type Coder struct {
 	Scheme
-	code   reedsolomon.Encoder
-	blocks sync.Pool // of block
+	code    reedsolomon.Encoder
+	blocks  sync.Pool // of block
+	stripes sync.Pool // of *[]byte, for a stripe and its parity
 }
 
 // NewCoder returns the coder of a valid scheme.
@@ -70,18 +71,32 @@ func NewCoder(s Scheme) (*Coder, error) {
 }
 
 // Encode reads body to io.EOF and hands on the units of each stripe in order,
-// one for each shard, all of one length. They are valid until put returns. An
-// error of body or of put ends it and is returned as it is. size is the length
-// of what was read.
+// one for each shard, all of one length. They are valid until put returns, and
+// for good where it returns an error. An error of body or of put ends it and is
+// returned as it is. size is the length of what was read.
 func (c *Coder) Encode(body io.Reader, put func(units [][]byte) error) (size int64, err error) {
-	buf := make([]byte, c.Shards()*Unit)
+	room, ok := c.stripes.Get().(*[]byte)
+	if !ok {
+		b := make([]byte, c.Shards()*Unit)
+		room = &b
+	}
+	size, putting, err := c.encode(body, *room, put)
+	if !putting { // else somebody may still look at it
+		c.stripes.Put(room)
+	}
+	return size, err
+}
+
+// encode is Encode with the memory for a stripe. putting reports that the error
+// is one of put.
+func (c *Coder) encode(body io.Reader, buf []byte, put func(units [][]byte) error) (size int64, putting bool, err error) {
 	units := make([][]byte, c.Shards())
 	for {
 		n, err := io.ReadFull(body, buf[:c.stripe()])
 		size += int64(n)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
-			return size, err
+			return size, false, err
 		}
 		if n > 0 {
 			u := int(c.unit(int64(n)))
@@ -90,14 +105,14 @@ func (c *Coder) Encode(body io.Reader, put func(units [][]byte) error) (size int
 				units[i] = buf[i*u : (i+1)*u]
 			}
 			if err := c.code.Encode(units); err != nil {
-				return size, fmt.Errorf("erasure code %s: %w", c.Scheme, err)
+				return size, false, fmt.Errorf("erasure code %s: %w", c.Scheme, err)
 			}
 			if err := put(units); err != nil {
-				return size, err
+				return size, true, err
 			}
 		}
 		if last {
-			return size, nil
+			return size, false, nil
 		}
 	}
 }

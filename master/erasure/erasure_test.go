@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -379,5 +380,27 @@ func BenchmarkRead(b *testing.B) {
 				_ = r.Close()
 			}
 		})
+	}
+}
+
+// TestUnitsAfterError: what somebody still looks at when put has failed is not
+// written over by whoever encodes next.
+func TestUnitsAfterError(t *testing.T) {
+	t.Parallel()
+	c := coder(t, 4, 2)
+	var kept [][]byte
+	first := bodyOf(c.stripe(), 1)
+	_, err := c.Encode(bytes.NewReader(first), func(units [][]byte) error {
+		kept = slices.Clone(units)
+		return errGone
+	})
+	if !errors.Is(err, errGone) {
+		t.Fatal(err)
+	}
+	for seed := range uint64(8) {
+		encode(t, c, bodyOf(2*c.stripe(), 10+seed))
+	}
+	if got := bytes.Join(kept[:c.Data], nil); !bytes.Equal(got, first) {
+		t.Error("the units have changed")
 	}
 }

@@ -37,6 +37,8 @@ const (
 	KindObjectLocked       // a retention or a legal hold protects the version
 	KindNoObjectLock       // the bucket has no object lock
 	KindInvalidBucketState // what the bucket is configured for forbids it
+
+	KindBusy // too many requests at once: ask again later
 )
 
 var kindNames = [...]string{
@@ -64,6 +66,7 @@ var kindNames = [...]string{
 	KindObjectLocked:       "object locked",
 	KindNoObjectLock:       "no object lock",
 	KindInvalidBucketState: "invalid bucket state",
+	KindBusy:               "busy",
 }
 
 // String returns the kind in words, for logs.

@@ -12,9 +12,11 @@ type bufferPool struct {
 	classes [len(bufferSizes)]sync.Pool // of *buffer
 }
 
-// bufferSizes fit the stream of a small payload, of one block, and of the
-// longest one that is buffered, each with its descriptor.
-var bufferSizes = [...]int{8 << 10, 80 << 10, maxBuffered + 128<<10}
+// bufferSizes fit the stream of a small payload, of one block, and of longer ones
+// up to the longest that is buffered, each with its descriptor.
+var bufferSizes = [...]int{8 << 10, blockBuffer, 160 << 10, 320 << 10, 640 << 10, maxBuffered + 128<<10}
+
+const blockBuffer = 80 << 10
 
 // buffer is bytes that the HTTP transport may still be reading when the call
 // that made them has returned: it goes back to its pool with the last user.
@@ -23,12 +25,19 @@ type buffer struct {
 	refs atomic.Int32
 }
 
-// get returns an empty buffer with room for n bytes, and one user.
-func (p *bufferPool) get(n int) *buffer {
+// bufferClass is the smallest size of buffers with room for n bytes, or the
+// largest there is.
+func bufferClass(n int) int {
 	class := slices.IndexFunc(bufferSizes[:], func(size int) bool { return size >= n })
 	if class < 0 {
 		class = len(bufferSizes) - 1
 	}
+	return class
+}
+
+// get returns an empty buffer with room for n bytes, and one user.
+func (p *bufferPool) get(n int) *buffer {
+	class := bufferClass(n)
 	b, ok := p.classes[class].Get().(*buffer)
 	if !ok {
 		b = &buffer{data: make([]byte, 0, bufferSizes[class])}

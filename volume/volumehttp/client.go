@@ -95,8 +95,9 @@ func NewClient(config Config) (*Client, error) {
 		ExpectContinueTimeout:  2 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
-		WriteBufferSize:        16 << 10,
-		ReadBufferSize:         16 << 10,
+		// Whatever is longer passes by these.
+		WriteBufferSize: 4 << 10,
+		ReadBufferSize:  4 << 10,
 	}}
 	pool.readers.New = func() any { return bufio.NewReaderSize(nil, frameBuffer) }
 	return &Client{config: config, base: base, clientPool: pool}, nil

@@ -21,7 +21,7 @@ const maxBuffered = 1 << 20
 func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
 	f := &framer{ctx: ctx, id: id, size: size, body: body, desc: desc}
 	memory := memoryFor(size)
-	if size > maxBuffered || !c.config.WriteBudget.Take(memory) {
+	if size > maxBuffered || memory > 0 && !c.config.WriteBudget.Take(memory) {
 		return c.putStream(ctx, f, c.buffers.get(frameHeader+volume.BlockSize))
 	}
 	defer c.config.WriteBudget.Give(memory)
@@ -43,13 +43,14 @@ func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.
 // memoryFor is what the buffer for a payload takes of the budget, in bytes. A
 // block is always granted; a payload of unknown size may become the longest.
 func memoryFor(size int64) int64 {
-	switch {
-	case size < 0:
-		return maxBuffered
-	case size <= volume.BlockSize:
+	if size < 0 {
+		size = maxBuffered
+	}
+	room := bufferSizes[bufferClass(framedLength(size))]
+	if room <= blockBuffer {
 		return 0
 	}
-	return size
+	return int64(room)
 }
 
 func putRequest(id volume.BlobID, size int64) request {

@@ -104,9 +104,9 @@ func infoOf(id volume.BlobID, payload []byte) volume.Info {
 	}
 }
 
-// frameBuffer is what a frameReader's buffer must hold at least; twice the
-// largest frame lets it read ahead.
-const frameBuffer = 2 * (frameHeader + volume.BlockSize)
+// frameBuffer is what a frameReader's buffer must hold at least: the largest frame
+// and an end. The kernel reads ahead.
+const frameBuffer = frameHeader + volume.BlockSize + frameHeader + endPayload
 
 // frameReader takes a stream apart. It checks each frame before it shows it.
 type frameReader struct {
