@@ -33,6 +33,10 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 			Entries: st.Garbage.Entries, Blobs: st.Garbage.Blobs, Postponed: st.Garbage.Postponed,
 			Failures: st.Garbage.Failures, LastError: st.Garbage.LastError,
 		},
+		Leftovers: adminapi.Leftovers{
+			Left: st.Leftovers.Left, Looked: timeOrNone(st.Leftovers.Looked), Found: st.Leftovers.Found, Bytes: st.Leftovers.Bytes,
+			Excess: st.Leftovers.Excess, Trouble: st.Leftovers.Trouble,
+		},
 	}
 	if st.Metadata != "" {
 		out.Metadata = adminapi.Metadata{State: adminapi.Failed, Error: st.Metadata}

@@ -98,7 +98,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 	t.Parallel()
 	schemas := readSpecification(t).Parts.Schemas
 	documents := []any{
-		adminapi.Cluster{}, adminapi.Metadata{}, adminapi.Volume{}, adminapi.Totals{}, adminapi.Rebalance{}, adminapi.Garbage{},
+		adminapi.Cluster{}, adminapi.Metadata{}, adminapi.Volume{}, adminapi.Totals{}, adminapi.Rebalance{}, adminapi.Garbage{}, adminapi.Leftovers{},
 		adminapi.Volumes{}, adminapi.NewVolume{}, adminapi.RebalanceChange{}, adminapi.Failure{}, adminapi.FailureText{},
 		adminapi.Location{}, adminapi.Extent{}, adminapi.Piece{}, adminapi.Bucket{}, adminapi.Lock{}, adminapi.Buckets{},
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},

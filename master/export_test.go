@@ -125,3 +125,6 @@ func (e *Engine) LeftoversWoken() <-chan struct{} { return e.leftovers.Woken() }
 func (e *Engine) SetSharePatience(d time.Duration) {
 	e.writeShares.patience, e.readShares.patience = d, d
 }
+
+// LeftoversLimit sets how many blobs one look for leftovers gives up at most.
+func (e *Engine) LeftoversLimit(n uint64) { e.leftovers.limit = n }

@@ -31,7 +31,8 @@ const (
 type leftovers struct {
 	e     *Engine
 	grace time.Duration
-	most  int // candidates that are held at the same time
+	most  int    // candidates that are held at the same time
+	limit uint64 // of what one look gives up
 	woken chan struct{}
 
 	step  sync.Mutex // held during a step; owns what follows
@@ -48,7 +49,7 @@ type leftovers struct {
 
 func newLeftovers(e *Engine, grace time.Duration) *leftovers {
 	return &leftovers{
-		e: e, grace: grace, most: leftoverBlobs, woken: make(chan struct{}, 1),
+		e: e, grace: grace, most: leftoverBlobs, limit: maxLeftovers, woken: make(chan struct{}, 1),
 		away: make(map[meta.VolumeID]bool), unsure: make(map[meta.Piece]bool),
 	}
 }
@@ -103,7 +104,7 @@ func (w *leftovers) ask(l *metadb.Leftovers, known bool) {
 	if !known {
 		from, until = time.Time{}, w.said.Add(leftoverMargin)
 	}
-	l.From, l.Until, l.Volumes, l.Found, l.Bytes = from, until, nil, 0, 0
+	l.From, l.Until, l.Volumes, l.Found, l.Bytes, l.Excess = from, until, nil, 0, 0, 0
 	for _, v := range w.e.layouts.now().topology.Volumes {
 		if v.State.Member() {
 			l.Volumes = append(l.Volumes, meta.Piece{Volume: v.Number})
@@ -251,6 +252,7 @@ type LeftoverStatus struct {
 	Looked      time.Time // when the last look ended; zero: none has
 	Found       uint64    // blobs that nothing names, by the last look or so far
 	Bytes       uint64    // of these
+	Excess      uint64    // they are so many, or more, that they stay: a crash leaves fewer
 	Trouble     string    // why it does not get on
 }
 
@@ -261,6 +263,7 @@ func (e *Engine) Leftovers(ctx context.Context) (LeftoverStatus, error) {
 		return LeftoverStatus{}, fmt.Errorf("state of the look for leftovers: %w", err)
 	}
 	return LeftoverStatus{
-		From: l.From, Until: l.Until, Left: len(l.Volumes), Looked: l.Looked, Found: l.Found, Bytes: l.Bytes, Trouble: e.leftovers.troubled(),
+		From: l.From, Until: l.Until, Left: len(l.Volumes), Looked: l.Looked, Found: l.Found, Bytes: l.Bytes, Excess: l.Excess,
+		Trouble: e.leftovers.troubled(),
 	}, nil
 }

@@ -179,6 +179,12 @@ func (w *leftovers) settle(ctx context.Context) (State, error) {
 		w.look = nil // without this volume
 		return State{More: true}, ctx.Err()
 	}
+	if l, err := w.state(ctx); err != nil {
+		return State{}, err
+	} else if n := l.Found + uint64(len(left)); n > w.limit {
+		w.look = nil
+		return State{Wait: leftoverIdle}, w.keepAll(ctx, n)
+	}
 	for len(left) > leftoverBatch {
 		if err := w.giveUp(ctx, left[:leftoverBatch], nil); err != nil {
 			return State{}, err

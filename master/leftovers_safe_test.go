@@ -279,20 +279,12 @@ func TestLeftoversAndUnreadableRows(t *testing.T) {
 // the copy.
 func (s *store) restored(copied map[string][]byte) {
 	s.t.Helper()
-	now := s.rows()
-	s.write(func(tx metadb.Tx) error {
-		for k := range now {
-			if err := tx.Delete([]byte(k)); err != nil {
-				return err
-			}
-		}
-		for k, v := range copied {
-			if err := tx.Set([]byte(k), v); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	for k := range s.rows() {
+		s.write(func(tx metadb.Tx) error { return tx.Delete([]byte(k)) })
+	}
+	for k, v := range copied {
+		s.write(func(tx metadb.Tx) error { return tx.Set([]byte(k), v) })
+	}
 	s.open()
 }
 
@@ -429,4 +421,28 @@ func TestLeftoversUnderLoad(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestTooManyLeftovers: what is more than a crash leaves stays, with what was given
+// up of it before.
+func TestTooManyLeftovers(t *testing.T) {
+	t.Parallel()
+	s := newDatedStore(t, 0, 0, 0)
+	s.fillKeys(5)
+	s.wantLookedOver(0)
+	older := s.rows()
+	keys := s.fillKeys(300)
+	s.lookOver()
+	newer := s.rows()
+	s.restored(older)
+	s.LeftoversLimit(290)
+	s.LeftoversAtOnce(1) // a volume at a time
+	if st := s.lookOver(); st.Found != 0 || st.Excess <= 290 || st.Left != 0 || s.count('g') != 0 {
+		t.Fatalf("%+v, %d entries of garbage\n%s", st, s.count('g'), s.log)
+	}
+	s.clock.advance(1000 * time.Hour)
+	s.collect()
+	s.restored(newer)
+	s.lookOver()
+	s.wantAll(keys)
 }

@@ -21,6 +21,7 @@ type ClusterStatus struct {
 	Rebalance RebalanceStatus
 	Garbage   GarbageStats
 	Findings  FindingsStats
+	Leftovers LeftoverStatus
 }
 
 // Backlog is what is not as it should be. Both numbers stop at BacklogMost.
@@ -69,7 +70,10 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))
 	}
 	var err error
-	if st.Rebalance, err = e.RebalanceStatus(ctx); err != nil && st.Metadata == "" {
+	if st.Rebalance, err = e.RebalanceStatus(ctx); err == nil {
+		st.Leftovers, err = e.Leftovers(ctx)
+	}
+	if err != nil && st.Metadata == "" {
 		st.Ready, st.Metadata = false, err.Error()
 	}
 	return st

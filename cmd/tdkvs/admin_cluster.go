@@ -39,6 +39,7 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 			row("repair", repairText(c)),
 			row("scrub", scrubText(c.Volumes)),
 			row("garbage", garbageText(c.Garbage)),
+			row("leftovers", leftoversText(c.Leftovers)),
 		)
 		if c.Repair.Damaged > 0 {
 			_, _ = fmt.Fprintf(w, "\nDAMAGE: %s can not be read and can not be restored; \"tdkvs admin damage\" lists them\n", most(c.Repair.Damaged, "extent"))
@@ -70,6 +71,24 @@ func garbageText(g adminapi.Garbage) string {
 	text := fmt.Sprintf("%s blobs removed, %s postponed, %s failures", grouped(g.Blobs), grouped(g.Postponed), grouped(g.Failures))
 	if g.LastError != "" {
 		text += ", the last: " + g.LastError
+	}
+	return text
+}
+
+// leftoversText is what a crash has left, and how far the look for it is.
+func leftoversText(l adminapi.Leftovers) string {
+	text := "none"
+	if l.Found > 0 {
+		text = fmt.Sprintf("%s (%s) found", counted(int(l.Found), "blob"), humanInt(l.Bytes))
+	}
+	if l.Excess > 0 {
+		text = fmt.Sprintf("%d blobs and more that nothing names: a crash leaves fewer, so they stay", l.Excess)
+	}
+	if l.Left > 0 {
+		text += fmt.Sprintf(", %s to be looked over", counted(l.Left, "volume"))
+	}
+	if l.Trouble != "" {
+		text += ": " + l.Trouble
 	}
 	return text
 }

@@ -29,7 +29,8 @@ const (
 		"classes": [{"name": "COLD", "data": 8, "parity": 3, "min_size": 4194304}, {"name": "STANDARD_IA", "data": 4, "parity": 2, "min_size": 1048576}],
 		"volumes": ` + goldenVolumes + `, "zones": [{"name": "roof", "volumes": 1, "slots": 2, "down": 0, "capacity": 1000000000000, "free": 400000000000, "bytes": 500000000000}],
 		"totals": {"volumes": 2, "slots": 3, "capacity": 1500000000000, "free": 400000001000, "blobs": 123461, "bytes": 500000070000},
-		"skew": 1.04, "rebalance": ` + goldenRebalance + `, "repair": {"queued": 12, "damaged": 10000}, "garbage": {"blobs": 7, "last_error": "oops"}}`
+		"skew": 1.04, "rebalance": ` + goldenRebalance + `, "repair": {"queued": 12, "damaged": 10000}, "garbage": {"blobs": 7, "last_error": "oops"},
+		"leftovers": {"left": 1, "found": 4, "bytes": 2048, "trouble": "volume 3 is down"}}`
 	goldenLocation = `{"bucket": "b", "key": "big one", "version_id": "v1", "size": 12000000, "hash": "00000000000000ab", "slots": [1, 2], "volumes": [1, 3],
 		"in_place": false, "extents": [
 			{"part": 1, "offset": 0, "size": 8000000, "hash": "01", "slots": [0, 1, 2], "volumes": [1, 3, 4], "in_place": false, "code": {"data": 2, "parity": 1},

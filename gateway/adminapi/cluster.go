@@ -17,6 +17,7 @@ type Cluster struct {
 	Rebalance Rebalance `json:"rebalance"`
 	Repair    Repair    `json:"repair"`
 	Garbage   Garbage   `json:"garbage"`
+	Leftovers Leftovers `json:"leftovers"`
 }
 
 // The states of the metadata and of volumes.
@@ -144,6 +145,17 @@ type Garbage struct {
 	Postponed uint64 `json:"postponed"`
 	Failures  uint64 `json:"failures"` // calls to volumes
 	LastError string `json:"last_error,omitempty"`
+}
+
+// Leftovers is the look for blobs that nothing names, as a master that is killed
+// leaves them.
+type Leftovers struct {
+	Left    int        `json:"left"`             // volumes that are yet to be looked over
+	Looked  *time.Time `json:"looked,omitempty"` // when the last look ended
+	Found   uint64     `json:"found"`            // blobs, by the last look or so far: they are garbage now
+	Bytes   uint64     `json:"bytes"`            // of these
+	Excess  uint64     `json:"excess"`           // more than a crash leaves, at least so many: they stay
+	Trouble string     `json:"trouble,omitempty"`
 }
 
 // Volumes is the answer of GET /volumes.

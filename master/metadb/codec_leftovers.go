@@ -20,6 +20,7 @@ import (
 //	  int64  looked_ms = 7;
 //	  uint64 found     = 8;
 //	  uint64 bytes     = 9;
+//	  uint64 excess    = 10;
 //	}
 type Leftovers struct {
 	Alive  time.Time // when a process was last known to write, give or take a while
@@ -33,6 +34,7 @@ type Leftovers struct {
 	Looked      time.Time    // when the last look ended
 	Found       uint64       // blobs that nothing names, by the last look or so far
 	Bytes       uint64       // of these
+	Excess      uint64       // blobs that nothing names and that stay, as they are more than a crash leaves; at least so many
 }
 
 // MarshalLeftovers encodes what is known of leftovers.
@@ -47,6 +49,7 @@ func MarshalLeftovers(l *Leftovers) ([]byte, error) {
 	e.time(7, l.Looked)
 	e.uint(8, l.Found)
 	e.uint(9, l.Bytes)
+	e.uint(10, l.Excess)
 	return e.record("leftovers")
 }
 
@@ -74,6 +77,8 @@ func UnmarshalLeftovers(b []byte) (Leftovers, error) {
 			l.Found = d.uint()
 		case 9:
 			l.Bytes = d.uint()
+		case 10:
+			l.Excess = d.uint()
 		}
 	}
 	return l, d.err
