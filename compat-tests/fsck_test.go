@@ -3,7 +3,6 @@ package compattests
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,21 +46,22 @@ func (d *deployment) fsck(t *testing.T, args ...string) (code int, r checkReport
 	return code, r
 }
 
-// wantWhole waits until nothing waits to be moved or repaired, and wants that the store is whole then. A master that was
-// killed leaves the blobs of the writes that were under way: at most orphans of them, which nothing names.
-func (d *deployment) wantWhole(t *testing.T, orphans int) checkReport {
+// wantWhole waits until nothing waits to be moved or repaired and, where the master was killed, what that has left was looked
+// for, and wants that the store is whole then.
+func (d *deployment) wantWhole(t *testing.T) checkReport {
 	t.Helper()
+	d.waitLookedOver(t)
 	var r checkReport
 	for end := time.Now().Add(growTime); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		_, r = d.fsck(t)
-		n := r.counts()
-		if n["orphan"] <= orphans {
-			delete(n, "orphan")
-		}
-		if len(n) > 0 || len(r.Report.Unchecked) > 0 {
+		var code int
+		code, r = d.fsck(t)
+		if len(r.counts()) > 0 || len(r.Report.Unchecked) > 0 {
 			t.Fatalf("the store is not whole: %+v", r)
 		}
 		if len(r.Report.Pending) == 0 && r.Report.Undecided == 0 {
+			if code != 0 || !r.Report.Clean {
+				t.Fatalf("exit code %d of a check that has found nothing: %+v", code, r)
+			}
 			return r
 		}
 	}
@@ -69,19 +69,35 @@ func (d *deployment) wantWhole(t *testing.T, orphans int) checkReport {
 	return r
 }
 
-// stillWhole checks what a test leaves, where it runs. Processes that were killed may leave orphans.
-func (d *deployment) stillWhole(t *testing.T) {
+// leftovers is what the status says of the look for what a crash has left.
+type leftovers struct {
+	Left, Found, Excess int
+	Trouble             string
+}
+
+// waitLookedOver waits until all volumes were looked over for what a crash has left.
+func (d *deployment) waitLookedOver(t *testing.T) leftovers {
 	t.Helper()
-	if t.Failed() || !d.front.alive() {
-		return
-	}
-	orphans := 0
-	for _, p := range d.processes() {
-		if p.killed {
-			orphans = math.MaxInt
+	var l leftovers
+	for end := time.Now().Add(growTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		l = mustAdminGet[struct{ Leftovers leftovers }](t, d, "/cluster").Leftovers
+		if l.Left == 0 {
+			if l.Excess > 0 || l.Trouble != "" {
+				t.Fatalf("leftovers: %+v", l)
+			}
+			return l
 		}
 	}
-	d.wantWhole(t, orphans)
+	t.Fatalf("the look for leftovers does not end: %+v", l)
+	return l
+}
+
+// stillWhole checks what a test leaves, where it runs.
+func (d *deployment) stillWhole(t *testing.T) {
+	t.Helper()
+	if !t.Failed() && d.front.alive() {
+		d.wantWhole(t)
+	}
 }
 
 // TestFsck: a store that is whole is clean, while it serves; what is then damaged behind its back is found.
@@ -103,7 +119,7 @@ func TestFsck(t *testing.T) {
 	bucket(t, c, "damaged")
 	put(t, c, "damaged", "gone", bytes.Repeat([]byte("gone"), 1<<20))
 	put(t, c, "damaged", "rotten", bytes.Repeat([]byte("rotten"), 1<<19))
-	if r := d.wantWhole(t, 0); r.Report.Blobs == 0 || r.Report.Pieces == 0 {
+	if r := d.wantWhole(t); r.Report.Blobs == 0 || r.Report.Pieces == 0 {
 		t.Errorf("nothing was looked at: %+v", r)
 	}
 	d.stop(t)

@@ -261,8 +261,7 @@ func (o *ordeal) settle(t *testing.T) {
 	o.d.waitRebalanced(t)
 	o.crew.check(t)
 	checkGrown(t, o.c)
-	const atOnce = (crewSize + 1) * 3 // pieces that the writes under way at one kill may leave
-	o.d.wantWhole(t, o.masters*atOnce)
+	o.d.wantWhole(t)
 	if t.Failed() {
 		t.FailNow()
 	}

@@ -3,7 +3,6 @@ package compattests
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -175,7 +174,7 @@ func (r *recorded) works(t *testing.T, c powerCut) (errs []error) {
 			errs = append(errs, fmt.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want)))
 		}
 	}
-	r.d.wantWhole(t, math.MaxInt)
+	r.d.wantWhole(t)
 	if err := r.d.nativePut(w.web, "after", []byte("the power cut")); err != nil {
 		return append(errs, err)
 	}

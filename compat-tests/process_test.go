@@ -24,7 +24,6 @@ type process struct {
 	logFile string   // standard output and standard error of every start
 
 	running *run // nil before the first start
-	killed  bool // once, at least
 }
 
 // run is one life of a process.
@@ -140,7 +139,6 @@ func (p *process) kill(t testing.TB) {
 	if !p.alive() {
 		return
 	}
-	p.killed = true
 	if err := syscall.Kill(p.running.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		t.Fatalf("kill %s: %v", p.name, err)
 	}
