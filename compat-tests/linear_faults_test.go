@@ -3,7 +3,6 @@ package compattests
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -45,7 +44,7 @@ func TestLinearityUnderFaults(t *testing.T) {
 					t.Fatalf("contest %d: TDKVS_SEED=%d repeats its choices; what was done: %v", i, s, f.did)
 				}
 				if i == contests-1 || (i+1)%contestsEach == 0 {
-					f.d.wantWhole(t, math.MaxInt)
+					f.d.wantWhole(t)
 					f.d.stop(t)
 				}
 			}
