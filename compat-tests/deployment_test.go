@@ -45,6 +45,7 @@ type settings struct {
 	volumes       int                      // 0: three of a cluster, two of a server
 	through       func(addr string) string // where the master is to find the volume at an address; nil: there
 	lines         string                   // further ones of the master's or the server's configuration
+	volumeLines   string                   // further ones of the configuration of each volume of a cluster
 }
 
 // eachDeployment runs a test against a fresh store of either kind, which must be whole afterwards.
@@ -139,7 +140,7 @@ func (d *deployment) layOutCluster(t testing.TB, s settings) {
 			shown = s.through(addr)
 		}
 		fmt.Fprintf(&urls, "  - http://%s\n", shown)
-		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n", addr, dir, secret))
+		config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s\n%s", addr, dir, secret, s.volumeLines))
 		d.dataDirs = append(d.dataDirs, dir)
 		d.volumes = append(d.volumes, &process{
 			name: name, args: []string{"volume", "-config=" + config}, logFile: filepath.Join(d.dir, name+".log"),

@@ -105,7 +105,8 @@ func (d *deployment) stillWhole(t *testing.T) {
 // Covers: PutObject, CompleteMultipartUpload.
 func TestFsck(t *testing.T) {
 	t.Parallel()
-	d := startDeployment(t, clusterKind, settings{garbageGrace: 200 * time.Millisecond})
+	// Without a scrub, which would come before the second check or behind it.
+	d := startDeployment(t, clusterKind, settings{garbageGrace: 200 * time.Millisecond, volumeLines: "scrub_rate: 0\n"})
 	crew := newCrew(t, d, seed(t))
 	crew.prepare(t)
 	stop := crew.work()

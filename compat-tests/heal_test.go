@@ -65,10 +65,100 @@ func TestFlippedCopies(t *testing.T) {
 		before := h.blobsOn(t, i+1)
 		flips := h.flipIn(t, choices.IntN, dir)
 		began := time.Now()
-		h.waitReplaced(t, i+1, before)
+		h.waitReplaced(t, i+1, before, func() { h.readBack(t, fmt.Sprintf("with flipped bytes on volume %d", i+1)) })
 		t.Logf("volume %d: %d bytes flipped, all copies new after %v", i+1, flips, time.Since(began).Round(time.Millisecond))
 	}
 	h.readBack(t, "after every copy was flipped once")
+}
+
+// TestFlippedCopiesThatNobodyReads changes bytes of every object in the data files of one volume after another, kills that
+// volume or the master, and reads nothing: the volumes find by themselves what is bad, and each copy is made anew.
+//
+// Covers: PutObject, GetObject.
+func TestFlippedCopiesThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	h := newHealed(t, settings{lines: "replicas: 3\n", volumeLines: "scrub_rate: 20MiB\n"}, 40, healSize)
+	h.waitWhole(t, 3)
+	choices := newRand(seed(t), 0)
+	for i, dir := range h.d.dataDirs {
+		before := h.blobsOn(t, i+1)
+		flips := h.flipIn(t, choices.IntN, dir)
+		began := time.Now()
+		if struck := []*process{nil, h.d.volumes[i], h.d.front}[i%3]; struck != nil {
+			time.Sleep(time.Duration(choices.IntN(3000)) * time.Millisecond)
+			struck.kill(t)
+			h.d.start(t)
+		}
+		h.waitReplaced(t, i+1, before, func() {})
+		t.Logf("volume %d: %d bytes flipped, all copies new after %v", i+1, flips, time.Since(began).Round(time.Millisecond))
+	}
+	h.waitSound(t)
+	h.readBack(t, "after every copy was flipped once")
+}
+
+// TestWornLog damages what a volume's log of small objects says of itself, so that the volume, when it is started again, can
+// not tell which objects it has lost. The master finds out, and what is missing is made anew.
+//
+// Covers: PutObject, GetObject.
+func TestWornLog(t *testing.T) {
+	t.Parallel()
+	h := newHealed(t, settings{lines: "replicas: 2\n", volumeLines: "scrub_rate: 0\n"}, 60, func(i int) int { return 2000 + 31*i })
+	h.waitWhole(t, 2)
+	volume := h.d.volumes[1]
+	volume.stop(t)
+	before := h.blobsOn(t, 2)
+	segment := filepath.Join(h.d.dataDirs[1], "segments", "00000001.seg")
+	raw, err := os.ReadFile(filepath.Clean(segment))
+	if err != nil {
+		t.Fatal(err)
+	}
+	worn := 0
+	for at := 0; worn < 5; at++ {
+		next := bytes.Index(raw[at:], []byte("tdkR"))
+		if next < 0 {
+			t.Fatalf("%d records were found in %s", worn, segment)
+		}
+		at += next
+		if worn++; worn > 1 { // the first few, but one: they lie in the middle
+			flip{file: segment, offset: int64(at + 12), mask: 1}.apply(t)
+		}
+	}
+	volume.start(t)
+	h.waitAnew(t, 2, before, worn-1)
+	h.waitWhole(t, 2)
+	h.waitSound(t)
+	h.readBack(t, "after the log was worn")
+}
+
+// waitSound waits until every byte on the volumes is sound: the garbage, too, has to be removed for that.
+func (h *healed) waitSound(t *testing.T) {
+	t.Helper()
+	var r checkReport
+	for end := time.Now().Add(healTime); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		var code int
+		if code, r = h.d.fsck(t, "-deep", "-rate", "none"); code == 0 && r.Report.Clean && len(r.Report.Pending) == 0 {
+			return
+		}
+	}
+	t.Fatalf("the store is not sound: %+v", r)
+}
+
+// waitAnew waits until so many objects have another blob on a volume than they had.
+func (h *healed) waitAnew(t *testing.T, volume int, old [][]string, want int) {
+	t.Helper()
+	anew := 0
+	for end := time.Now().Add(healTime); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		anew = 0
+		for i, now := range h.blobsOn(t, volume) {
+			if len(now) > 0 && !slices.Equal(now, old[i]) {
+				anew++
+			}
+		}
+		if anew >= want {
+			return
+		}
+	}
+	t.Fatalf("%d objects have new copies on volume %d, want %d\n%s", anew, volume, want, h.d.front.logTail())
 }
 
 // healed is a cluster with objects in several pieces.
@@ -192,13 +282,13 @@ func (h *healed) blobsOn(t *testing.T, volume int) [][]string {
 	return blobs
 }
 
-// waitReplaced reads all objects over and over, until no object has one of its old blobs on a volume, and all have one there: a
-// copy that is bad is found by the first who is given it.
-func (h *healed) waitReplaced(t *testing.T, volume int, old [][]string) {
+// waitReplaced does something over and over, as reading all objects, until no object has one of its old blobs on a volume, and
+// all have one there: a copy that is bad is found by the first who is given it.
+func (h *healed) waitReplaced(t *testing.T, volume int, old [][]string, meanwhile func()) {
 	t.Helper()
 	left := 0
 	for end := time.Now().Add(healTime); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		h.readBack(t, fmt.Sprintf("with flipped bytes on volume %d", volume))
+		meanwhile()
 		left = 0
 		for i, now := range h.blobsOn(t, volume) {
 			if len(now) == 0 || slices.ContainsFunc(now, func(blob string) bool { return slices.Contains(old[i], blob) }) {

@@ -8,13 +8,16 @@ import (
 	"tdkvs/gateway/adminapi"
 )
 
-// scrubText is how far the volumes are with re-reading what they hold.
+// scrubText is how far the volumes that answer are with re-reading what they hold.
 func scrubText(volumes []adminapi.Volume) string {
 	var off, done, running int
 	var read, total, bad int64
 	var oldest *time.Time
 	for _, v := range volumes {
 		x := v.Scrub
+		if v.Health == adminapi.Unreachable {
+			continue
+		}
 		bad += x.Bad
 		switch {
 		case x.BytesPerSecond == 0:

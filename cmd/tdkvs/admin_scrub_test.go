@@ -24,7 +24,7 @@ func TestScrubText(t *testing.T) {
 		{[]adminapi.Scrub{running, running, done}, "2 volumes at it, 2.0 MiB of 8.0 MiB read; 1 volume through, the first on " + moment(late) + "; 2 blobs found bad"},
 		{[]adminapi.Scrub{done, {BytesPerSecond: 1, Finished: &early}, off}, "2 volumes through, the first on " + moment(early) + "; off on 1 volume; 2 blobs found bad"},
 	} {
-		var volumes []adminapi.Volume
+		volumes := []adminapi.Volume{{Health: adminapi.Unreachable, Scrub: done}}
 		for _, x := range test.volumes {
 			volumes = append(volumes, adminapi.Volume{Scrub: x})
 		}
