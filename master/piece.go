@@ -89,16 +89,26 @@ func (w recordedPiece) check(info volume.Info) error {
 	}
 	switch {
 	case is != w.of:
-		return fmt.Errorf("%w: %w: it is %s, recorded as %s", volume.ErrCorrupt, errStranger, is.text(d.Shard), w.of.text(w.shard))
+		return &strangerError{descriptor: d, recorded: w.of.text(w.shard)}
 	case d.Shard != w.shard:
 		return fmt.Errorf("%w: it is shard %d of its extent, recorded as shard %d", volume.ErrCorrupt, d.Shard, w.shard)
 	}
 	return nil
 }
 
-// errStranger says of a piece that it is part of another extent than the one that
-// names it. That other may need it: it is not removed with the name.
-var errStranger = errors.New("the blob is part of something else")
+// strangerError says of a piece that it is part of another extent than the one that
+// names it. errors.Is matches it with volume.ErrCorrupt.
+type strangerError struct {
+	descriptor metadb.Descriptor // of the blob
+	recorded   string            // what it should be
+}
+
+func (s *strangerError) Error() string {
+	return fmt.Sprintf("the blob is %s, recorded as %s", ownerIn(s.descriptor).text(s.descriptor.Shard), s.recorded)
+}
+
+// Is matches volume.ErrCorrupt.
+func (s *strangerError) Is(target error) bool { return target == volume.ErrCorrupt }
 
 // print is a short form of what a piece is, not 0.
 func (o owner) print(shard int) uint64 {

@@ -1,6 +1,7 @@
 package master_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
+	"tdkvs/volume"
 )
 
 // wantRanges reads a whole body and parts of it.
@@ -300,4 +302,48 @@ func TestMoveAsksOnce(t *testing.T) {
 	if gets, stats := v.gets.Load(), v.stats.Load(); gets != held || stats != 0 || held == 0 {
 		t.Errorf("%d blobs were moved by %d reads and %d questions", held, gets, stats)
 	}
+}
+
+// TestShardsSwappedBetweenObjects: each of two objects is recorded with a shard of
+// the other. Both are made whole, and what they had of each other goes like what a
+// crash has left, not at once.
+func TestShardsSwappedBetweenObjects(t *testing.T) {
+	t.Parallel()
+	s := newShards(t, 6, fourPlusTwo)
+	bodies := map[string]string{"one": randomBody(stripe42), "two": randomBody(stripe42 + 1)[1:]}
+	for k, body := range bodies {
+		if _, err := s.putCold(bg, k, int64(len(body)), newPayload(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := s.extent("one").Pieces[2]
+	two := pieceOn(t, s.extent("two"), one.Volume)
+	replace := func(key string, was, is meta.Piece) {
+		s.setPieces(key, func(pieces []meta.Piece) []meta.Piece {
+			pieces[slices.Index(pieces, was)] = is
+			return pieces
+		})
+	}
+	replace("one", one, two)
+	replace("two", two, one)
+	for k, body := range bodies {
+		s.queueRepair(metadb.Repair{Bucket: bucket, Key: k, Suspects: s.extent(k).Pieces, Queued: s.clock.now()})
+		s.wantRanges(k, body)
+	}
+	s.repair()
+	s.clock.advance(time.Hour)
+	s.collect()
+	for _, p := range []meta.Piece{one, two} {
+		if _, err := s.volumeOf(p.Volume).Blobs.Stat(bg, volume.BlobID(p.Blob)); err != nil {
+			t.Errorf("%v after an hour: %v", p, err)
+		}
+	}
+	s.clock.advance(master.DefaultLeftoverGrace)
+	s.collect()
+	for _, p := range []meta.Piece{one, two} {
+		if _, err := s.volumeOf(p.Volume).Blobs.Stat(bg, volume.BlobID(p.Blob)); !errors.Is(err, volume.ErrNotFound) {
+			t.Errorf("%v after a day: %v", p, err)
+		}
+	}
+	s.wantCold(bodies, fourPlusTwo)
 }

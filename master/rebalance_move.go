@@ -34,10 +34,11 @@ type move struct {
 
 	err     error           // why it could not be done
 	bad     []meta.Piece    // found not to be there, or not to be readable
-	strange []meta.Piece    // of these, those that say that they are part of something else
 	blamed  []meta.VolumeID // volumes that have failed as such
 	fine    []meta.VolumeID // volumes that have answered
 	outcome outcome         // what became of it when it was recorded
+
+	strange map[meta.Piece]metadb.Descriptor // pieces that say that they are part of something else
 }
 
 // moved is what one step has made and not yet recorded.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,10 +39,8 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 		if err := r.e.retireBlobs(tx, rec.unused, rec.now); err != nil {
 			return err
 		}
-		if len(rec.old) > 0 {
-			if err := queue(tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: rec.old}); err != nil {
-				return err
-			}
+		if err := rec.queueOld(); err != nil {
+			return err
 		}
 		return also(rec)
 	})
@@ -54,8 +53,8 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 			r.e.log.ErrorContext(ctx, "what is left of an object is too little to restore it", "bucket", m.bucket, "key", m.key, "part", m.part, "cause", m.damage, "error", m.err)
 		}
 		if m.outcome == done && len(m.strange) > 0 {
-			r.e.log.ErrorContext(ctx, "blobs of something else were recorded as pieces of an object: they were replaced, and stay where they are",
-				"bucket", m.bucket, "key", m.key, "part", m.part, "pieces", piecesText(m.strange))
+			r.e.log.ErrorContext(ctx, "blobs of something else were recorded as pieces of an object: they were replaced, and stay with what they are part of",
+				"bucket", m.bucket, "key", m.key, "part", m.part, "pieces", piecesText(slices.Collect(maps.Keys(m.strange))))
 		}
 	}
 	return nil
@@ -69,6 +68,7 @@ type recorder struct {
 	ops int // writes for what was found on the way
 
 	old      []meta.Piece // no longer recorded
+	strange  []meta.Piece // no longer recorded, and not what they were recorded as
 	unused   []meta.Piece // made and not recorded
 	moved    uint64
 	repaired uint64
@@ -81,6 +81,20 @@ type recorder struct {
 
 // foundOps bounds the writes of one batch for what was found on the way.
 const foundOps = 2 * moveBatch / 3
+
+// queueOld queues what is no longer recorded.
+func (rec *recorder) queueOld() error {
+	if len(rec.strange) > 0 {
+		g := metadb.Garbage{Kind: metadb.GarbageLeftovers, Queued: rec.now, Pieces: rec.strange}
+		if err := queue(rec.tx, rec.now.Add(rec.e.leftovers.grace), g); err != nil {
+			return err
+		}
+	}
+	if len(rec.old) == 0 {
+		return nil
+	}
+	return queue(rec.tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: rec.old})
+}
 
 // takeBack removes the garbage entry that names the new pieces. Were it gone, the
 // collector would be about to delete them, and none could be recorded.
@@ -152,9 +166,16 @@ func (rec *recorder) noteDone(m *move) error {
 	rec.missed = true
 	members := rec.e.layouts.now().volumes
 	for _, p := range m.drop {
-		if _, ok := members[p.Volume]; ok && !slices.Contains(m.strange, p) {
-			rec.old = append(rec.old, p)
+		if _, ok := members[p.Volume]; !ok {
+			continue
 		}
+		if d, strange := m.strange[p]; strange {
+			if err := rec.dismiss(m.location, p, d); err != nil {
+				return err
+			}
+			continue
+		}
+		rec.old = append(rec.old, p)
 	}
 	n := uint64(len(m.add))
 	rec.moved += n
@@ -164,6 +185,18 @@ func (rec *recorder) noteDone(m *move) error {
 		return err
 	}
 	return rec.clearDamage(m.location)
+}
+
+// dismiss gives up a piece that is part of something else. It stays where that
+// names it; where nothing does it is as good as a leftover, which is looked at once
+// more before it goes.
+func (rec *recorder) dismiss(from location, p meta.Piece, d metadb.Descriptor) error {
+	at, err := rec.e.whereNamed(rec.tx, d, p)
+	if err != nil || at != nil && !bytes.Equal(at.row, from.row) {
+		return err
+	}
+	rec.strange = append(rec.strange, p)
+	return nil
 }
 
 func (rec *recorder) noteFailure(m *move) error {

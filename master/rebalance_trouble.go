@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
 	"tdkvs/volume"
 )
 
@@ -24,10 +25,20 @@ func (m *move) blameSource(at meta.Piece, err error) error {
 	if isBad(err) {
 		m.bad = append(m.bad, at)
 	}
-	if errors.Is(err, errStranger) {
-		m.strange = append(m.strange, at)
-	}
+	m.noteStranger(at, err)
 	return m.blame(at, err)
+}
+
+// noteStranger remembers of a piece that it is part of something else.
+func (m *move) noteStranger(at meta.Piece, err error) {
+	var s *strangerError
+	if !errors.As(err, &s) {
+		return
+	}
+	if m.strange == nil {
+		m.strange = make(map[meta.Piece]metadb.Descriptor)
+	}
+	m.strange[at] = s.descriptor
 }
 
 // isBad reports that a piece is not there, or is not what it should be. It says

@@ -223,9 +223,7 @@ func (r *rebalancer) planRepair(l *layout, job *repairJob, bad map[meta.Piece]er
 			continue
 		}
 		for _, p := range m.drop {
-			if errors.Is(bad[p], errStranger) {
-				m.strange = append(m.strange, p)
-			}
+			m.noteStranger(p, bad[p])
 		}
 		m.queued = true
 		job.moves = append(job.moves, m)
