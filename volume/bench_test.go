@@ -152,3 +152,32 @@ func BenchmarkOpen(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkScrub reads everything once, as fast as it goes.
+func BenchmarkScrub(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10, 4 << 20} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			s := benchStore(b)
+			data := bytes.Repeat([]byte{0xA5}, size)
+			desc := func() ([]byte, error) { return data[:300], nil }
+			count := min(128<<20/size, 20_000)
+			var next atomic.Uint64
+			var group sync.WaitGroup
+			for range 32 {
+				group.Go(func() {
+					for n := next.Add(1); n <= uint64(count); n = next.Add(1) {
+						if err := s.Put(b.Context(), benchID(n), int64(size), bytes.NewReader(data), desc); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			group.Wait()
+			b.SetBytes(int64(count * size))
+			for b.Loop() {
+				s.ScrubOnce(b.Context())
+			}
+		})
+	}
+}

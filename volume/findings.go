@@ -87,28 +87,21 @@ func (f *findings) remove(i int) {
 func (f *findings) page(after uint64, limit int, there func(BlobID) bool) []Damage {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var page []Damage
-	for _, x := range slices.Clone(f.from(after)) {
-		if len(page) == limit {
-			break
-		}
-		if x.Blob != (BlobID{}) && !there(x.Blob) {
-			i, _ := slices.BinarySearchFunc(f.list, x.Seq, compareSeq)
-			f.remove(i)
-			continue
-		}
-		page = append(page, x.Damage)
-	}
-	return page
-}
-
-// from returns the entries above a number.
-func (f *findings) from(after uint64) []finding {
 	i, found := slices.BinarySearchFunc(f.list, after, compareSeq)
 	if found {
 		i++
 	}
-	return f.list[i:]
+	var page []Damage
+	for i < len(f.list) && len(page) < limit {
+		x := &f.list[i]
+		if x.Blob != (BlobID{}) && !there(x.Blob) {
+			f.remove(i)
+			continue
+		}
+		page = append(page, x.Damage)
+		i++
+	}
+	return page
 }
 
 // newest returns the number of the newest entry; 0 where there never was one.

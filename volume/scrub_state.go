@@ -167,24 +167,41 @@ func (s *Store) readScrub() (scrubRecord, error) {
 }
 
 // saveScrub saves where the scrub stands, unless it was saved of late. That it can
-// not costs some reading after the next start.
+// not costs some reading after the next start. One goroutine calls it at a time.
 func (s *Store) saveScrub(atLeast time.Duration) {
-	x := &s.scrubber
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	now := s.cfg.Clock()
-	if since := now.Sub(x.saved); !x.dirty || since >= 0 && since < atLeast || s.failure() != nil {
+	at, ok := s.scrubber.unsaved(s.cfg.Clock(), atLeast)
+	if !ok || s.failure() != nil {
 		return
 	}
-	at := x.at
-	at.Format = scrubFormat
 	b, err := json.Marshal(at)
 	if err == nil {
 		s.syncs.Add(2)
 		err = vfs.WriteFileAtomic(s.fs, s.path(scrubFile), append(b, '\n'))
 	}
-	if err != nil && !x.failed {
+	if s.scrubber.wasSaved(err) {
 		s.log.Warn("where the scrub stands can not be saved", "file", s.path(scrubFile), "error", err)
 	}
-	x.saved, x.dirty, x.failed = now, err != nil, err != nil
+}
+
+// unsaved returns what is to be saved; false where nothing is, or it was of late.
+func (x *scrubber) unsaved(now time.Time, atLeast time.Duration) (scrubRecord, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if since := now.Sub(x.saved); !x.dirty || since >= 0 && since < atLeast {
+		return scrubRecord{}, false
+	}
+	x.saved, x.dirty = now, false
+	at := x.at
+	at.Format = scrubFormat
+	return at, true
+}
+
+// wasSaved notes how an attempt to save ended, and reports whether it is the first
+// that failed.
+func (x *scrubber) wasSaved(err error) (first bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	first = err != nil && !x.failed
+	x.failed, x.dirty = err != nil, x.dirty || err != nil
+	return first
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -327,4 +328,36 @@ func TestScrubSavesSeldom(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// TestScrubSavesBesideStatus: a disk that takes its time to save where the scrub
+// stands holds up nobody who asks how the volume is.
+func TestScrubSavesBesideStatus(t *testing.T) {
+	t.Parallel()
+	held, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	faulty := vfs.NewFaulty(vfs.NewMem(), vfs.Plan{Hook: func(c vfs.Call) *vfs.Fault {
+		if strings.Contains(c.Name, "scrub.json.tmp") && c.Op == vfs.OpSync {
+			once.Do(func() { close(held) })
+			<-release
+		}
+		return nil
+	}})
+	s := open(t, small(faulty))
+	mustPut2(t, s, 1, 1000)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.ScrubOnce(t.Context())
+	}()
+	<-held
+	if st := status(t, s); st.Blobs != 1 {
+		t.Errorf("%+v", st)
+	}
+	if _, err := s.Damaged(t.Context(), 0, 1); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	<-done
+	closeStore(t, s)
 }
