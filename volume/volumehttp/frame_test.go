@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"tdkvs/volume"
 	"tdkvs/volume/volumetest"
@@ -136,6 +137,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(stream)
 	f.Add(stream[:len(stream)-1])
 	f.Add(putStreamOf(f, testID(1), nil, nil))
+	f.Add(appendEnd(appendInfo(nil, volume.Info{ID: testID(1), Size: 5, Created: time.Unix(1, 2), Descriptor: []byte("desc")}), testID(1), 0))
 	f.Add(appendFrame(nil, testID(1), kindError, []byte(`{"code":"corrupt"}`)))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		p, err := parse(testID(1), 0, stream)
@@ -156,6 +158,7 @@ func FuzzPut(f *testing.F) {
 	f.Add(putStreamOf(f, testID(1), testData(300), nil), int64(-1))
 	f.Add(putStreamOf(f, testID(1), nil, nil), int64(0))
 	f.Add([]byte("D"), int64(1))
+	f.Add(append(appendInfo(nil, volume.Info{ID: testID(1)}), putStreamOf(f, testID(1), nil, nil)...), int64(0))
 	f.Fuzz(func(t *testing.T, stream []byte, size int64) {
 		mem := volumetest.NewMem()
 		s, err := NewServer(t.Context(), mem, quiet(ServerConfig{}))
