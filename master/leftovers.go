@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,13 +105,31 @@ func (w *leftovers) ask(l *metadb.Leftovers, known bool) {
 	if !known {
 		from, until = time.Time{}, w.said.Add(leftoverMargin)
 	}
-	l.From, l.Until, l.Volumes, l.Found, l.Bytes, l.Excess = from, until, nil, 0, 0, 0
+	l.From, l.Until, l.Volumes, l.Found, l.Bytes, l.Awaited, l.Excess = from, until, nil, 0, 0, 0, 0
 	for _, v := range w.e.layouts.now().topology.Volumes {
 		if v.State.Member() {
 			l.Volumes = append(l.Volumes, meta.Piece{Volume: v.Number})
 		}
 	}
 }
+
+// askAbout has a volume looked over that comes back with whatever it held, in the
+// transaction that makes it a member. The look that is under way does not count.
+func (w *leftovers) askAbout(tx metadb.Tx, number meta.VolumeID) error {
+	return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
+		if len(l.Volumes) == 0 {
+			l.Found, l.Bytes, l.Awaited = 0, 0, 0
+		}
+		l.From, l.Until = time.Time{}, endOfTime()
+		same := func(p meta.Piece) bool { return p.Volume == number }
+		l.Volumes = append(slices.DeleteFunc(l.Volumes, same), meta.Piece{Volume: number})
+		l.Returned = append(slices.DeleteFunc(l.Returned, same), meta.Piece{Volume: number})
+		l.Asked++
+	})
+}
+
+// endOfTime is behind whatever the clock of a volume says.
+func endOfTime() time.Time { return time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }
 
 // earliest returns the first of two times; the zero time is before all others.
 func earliest(a, b time.Time) time.Time {

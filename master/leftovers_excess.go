@@ -13,9 +13,30 @@ import (
 // all that was written since, which somebody may yet want to have back.
 const maxLeftovers = 10_000
 
+// excess returns how many blobs that nothing names a look has found, where that is
+// more than a crash leaves, and otherwise 0. What a volume held that was lost was
+// made anew elsewhere, and may be everything.
+func (w *leftovers) excess(ctx context.Context, left []leftover) (uint64, error) {
+	l, err := w.state(ctx)
+	if n := l.Found - l.Awaited + crashed(&l, left); err == nil && n > w.limit {
+		return n, nil
+	}
+	return 0, err
+}
+
+// crashed counts the blobs on volumes that were not lost.
+func crashed(l *metadb.Leftovers, left []leftover) (n uint64) {
+	for _, b := range left {
+		if !holds(l.Returned, b.Volume) {
+			n++
+		}
+	}
+	return n
+}
+
 // keepAll ends a look that has found too much: nothing of it is given up, and what
 // was already is taken back.
-func (w *leftovers) keepAll(ctx context.Context, found uint64) error {
+func (w *leftovers) keepAll(ctx context.Context, k *look, found uint64) error {
 	w.e.garbage.mu.Lock() // the collector is not at an entry that goes
 	defer w.e.garbage.mu.Unlock()
 	for {
@@ -33,7 +54,10 @@ func (w *leftovers) keepAll(ctx context.Context, found uint64) error {
 				return nil
 			}
 			return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
-				l.Volumes, l.Looked, l.Found, l.Bytes, l.Excess = nil, w.e.now(), 0, 0, found
+				l.Found, l.Bytes, l.Awaited, l.Excess = 0, 0, 0, found
+				if l.Asked == k.asked { // else a volume has come back since
+					l.Volumes, l.Returned, l.Looked = nil, nil, w.e.now()
+				}
 			})
 		})
 		if err != nil {

@@ -30,6 +30,7 @@ const (
 //  4. What is left goes to the garbage queue, with how far the look has come.
 type look struct {
 	from, until time.Time
+	asked       uint64               // as it was recorded when the look began
 	left        []meta.Piece         // volumes, each with the blob behind which to go on
 	found       map[meta.Piece]int64 // candidates and their sizes
 	pages       int                  // that were listed, or found not to be needed
@@ -47,7 +48,7 @@ func (w *leftovers) advance(ctx context.Context) (State, error) {
 		if len(l.Volumes) == 0 {
 			return State{Wait: leftoverIdle}, nil
 		}
-		w.look = &look{from: l.From, until: l.Until, left: l.Volumes, found: make(map[meta.Piece]int64)}
+		w.look = &look{from: l.From, until: l.Until, asked: l.Asked, left: l.Volumes, found: make(map[meta.Piece]int64)}
 	}
 	switch k := w.look; {
 	case !k.listed:
@@ -76,10 +77,8 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 		return State{More: true}, nil
 	}
 	v, ok := w.e.layouts.now().volumes[k.left[i].Volume]
-	if !ok { // it has left since: it was emptied, or is swept when it comes back
-		k.left = slices.Delete(k.left, i, i+1)
-		k.pages++
-		return State{More: true}, nil
+	if !ok {
+		return w.pass(ctx, i)
 	}
 	infos, err := w.listPage(ctx, v.Number, volume.BlobID(k.left[i].Blob))
 	if err != nil {
@@ -100,6 +99,24 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 		k.left = slices.Delete(k.left, i, i+1)
 	}
 	return State{Wait: time.Since(began)}, nil // others have a turn
+}
+
+// pass leaves out a volume that has left: it was emptied, or is asked about when it
+// comes back. One that is just coming back is waited for.
+func (w *leftovers) pass(ctx context.Context, i int) (State, error) {
+	_, recorded, err := w.e.loadTopology(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	k := w.look
+	for _, v := range recorded.Volumes {
+		if v.Number == k.left[i].Volume && v.State.Member() {
+			return State{Wait: leftoverPoll}, nil
+		}
+	}
+	k.left = slices.Delete(k.left, i, i+1)
+	k.pages++
+	return State{More: true}, nil
 }
 
 func (w *leftovers) listPage(ctx context.Context, number meta.VolumeID, after volume.BlobID) ([]volume.Info, error) {
@@ -179,11 +196,11 @@ func (w *leftovers) settle(ctx context.Context) (State, error) {
 		w.look = nil // without this volume
 		return State{More: true}, ctx.Err()
 	}
-	if l, err := w.state(ctx); err != nil {
+	if excess, err := w.excess(ctx, left); err != nil {
 		return State{}, err
-	} else if n := l.Found + uint64(len(left)); n > w.limit {
+	} else if excess > 0 {
 		w.look = nil
-		return State{Wait: leftoverIdle}, w.keepAll(ctx, n)
+		return State{Wait: leftoverIdle}, w.keepAll(ctx, k, excess)
 	}
 	for len(left) > leftoverBatch {
 		if err := w.giveUp(ctx, left[:leftoverBatch], nil); err != nil {
@@ -200,7 +217,11 @@ func (w *leftovers) settle(ctx context.Context) (State, error) {
 
 // rested says when to go on.
 func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
-	if len(k.left) > 0 && w.next(k.left) >= 0 {
+	l, err := w.state(ctx)
+	switch {
+	case err != nil:
+		return State{}, err
+	case l.Asked != k.asked, len(k.left) > 0 && w.next(k.left) >= 0:
 		return State{More: true}, nil
 	}
 	w.forgive()
@@ -208,9 +229,8 @@ func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
 		return State{Wait: leftoverRetry}, nil
 	}
 	w.complain("")
-	l, err := w.state(ctx)
-	w.e.log.InfoContext(ctx, "volumes were looked over for what a crash has left", "found", l.Found, "bytes", l.Bytes, "removed_in", w.grace)
-	return State{Wait: leftoverIdle}, err
+	w.e.log.InfoContext(ctx, "volumes were looked over for blobs that nothing names", "found", l.Found, "bytes", l.Bytes, "removed_in", w.grace)
+	return State{Wait: leftoverIdle}, nil
 }
 
 // leftover is a blob that nothing names, and what it says of itself.
@@ -294,11 +314,12 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 		return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
 			l.Found += uint64(len(entry.Pieces))
 			l.Bytes += uint64(bytes)
-			if done != nil {
+			l.Awaited += uint64(len(left)) - crashed(l, left)
+			if done != nil && done.asked == l.Asked { // else a volume has come back since, and the next look has it all
 				l.Volumes = done.left
 			}
 			if len(l.Volumes) == 0 {
-				l.Looked = now
+				l.Looked, l.Returned = now, nil
 			}
 		})
 	})
@@ -306,7 +327,7 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 		return fmt.Errorf("queue leftovers: %w", err)
 	}
 	if len(entry.Pieces) > 0 {
-		w.e.log.InfoContext(ctx, "nothing names these blobs, as a crash leaves them: they will be removed", "pieces", piecesText(entry.Pieces), "in", w.grace)
+		w.e.log.InfoContext(ctx, "nothing names these blobs, as a crash or a volume that was lost leaves them: they will be removed", "pieces", piecesText(entry.Pieces), "in", w.grace)
 	}
 	return nil
 }

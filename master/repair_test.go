@@ -422,8 +422,13 @@ func TestLostVolumeIsTakenBack(t *testing.T) {
 						return err
 					}
 				}
+				held := len(lost.ids(t))
 				if err := back(context.Background()); err != nil {
 					t.Fatal(err)
+				}
+				named := s.namedOn(2)
+				if st := s.lookOver(); st.Left != 0 || st.Found != uint64(held-named) || replicas > 1 && st.Found == 0 {
+					t.Errorf("%d of %d blobs are named: %+v", named, held, st)
 				}
 				s.rebalanced()
 				s.wantDamaged()

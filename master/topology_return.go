@@ -2,14 +2,11 @@ package master
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"time"
 
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
-	"tdkvs/volume"
 )
 
 // lostVolume returns the record of a volume that was given up as lost.
@@ -36,8 +33,8 @@ func (e *Engine) takeBackLost(ctx context.Context, v metadb.Volume) error {
 
 // takeBack makes a volume that was given up as lost active again, in its slots as
 // far as no other has taken them. What it holds that nothing names any more, as it
-// was made anew elsewhere, replaced or deleted, is removed first: nothing would
-// come to do it later. Meanwhile nothing moves and no garbage is collected.
+// was made anew elsewhere, replaced or deleted, is left to the look for leftovers,
+// which the same transaction asks for: nothing else would come to remove it.
 func (e *Engine) takeBack(ctx context.Context, v metadb.Volume, from Volume) error {
 	p := probeAll(ctx, []Volume{from})[0]
 	cluster := e.layouts.now().topology.Cluster
@@ -48,47 +45,29 @@ func (e *Engine) takeBack(ctx context.Context, v metadb.Volume, from Volume) err
 		return refuseChange("%s is volume %s of cluster %s, not %s of %s, so volume %d stays lost",
 			from.Name, p.identity.Volume, p.identity.Cluster, v.UUID, cluster, v.Number)
 	}
-	e.rebalance.step.Lock()
-	defer e.rebalance.step.Unlock()
-	e.garbage.mu.Lock()
-	defer e.garbage.mu.Unlock()
 	e.changing.Lock()
 	defer e.changing.Unlock()
 	if now, _ := e.layouts.now().volume(v.Number); now.State != metadb.VolumeLost {
 		return nil // somebody else has
 	}
-	if err := e.settled(ctx); err != nil {
-		return err
-	}
-	if err := e.sweep(ctx, v.Number, p.expecting(v.UUID)); err != nil {
-		return fmt.Errorf("take back volume %d: %w", v.Number, err)
-	}
+	// An entry of the garbage queue that a step has taken for done, as it names a
+	// volume that is lost, must have left the queue before the look reads that.
+	e.garbage.mu.Lock()
+	defer e.garbage.mu.Unlock()
 	v.State, v.Name = metadb.VolumeActive, from.Name
 	err := e.changeTopology(ctx, topologyChange{
 		apply: func(t *metadb.Topology) { revive(t, v) },
 		bind: func(t metadb.Topology, bound map[meta.VolumeID]*boundVolume) {
 			bound[v.Number] = e.bindVolume(v, t.Cluster, p)
 		},
+		also: func(tx metadb.Tx) error { return e.leftovers.askAbout(tx, v.Number) },
 	})
 	if err == nil {
 		delete(e.lost, v.Number)
-		e.rebalance.damage.all(e.now())
-		e.log.InfoContext(ctx, "a volume that was lost is back", "volume", v.Number, "uuid", v.UUID)
+		e.volumeIsBack()
+		e.log.InfoContext(ctx, "a volume that was lost is back; what nothing names on it is looked for", "volume", v.Number, "uuid", v.UUID)
 	}
 	return err
-}
-
-// settled waits until no write is under way that an older layout has placed: one
-// may have stored a blob on the volume and not recorded it yet.
-func (e *Engine) settled(ctx context.Context) error {
-	for !e.layouts.settled() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(settlePoll):
-		}
-	}
-	return nil
 }
 
 // revive makes a volume active, in those of its slots that are still its own.
@@ -102,49 +81,6 @@ func revive(t *metadb.Topology, v metadb.Volume) {
 	if activeSlots(t, v.Number) == 0 {
 		giveSlots(t, v.Number, 1)
 	}
-}
-
-// sweep deletes the blobs of a volume that nothing names. Those that do not say
-// what they are stay.
-func (e *Engine) sweep(ctx context.Context, number meta.VolumeID, blobs Blobs) error {
-	var after volume.BlobID
-	for {
-		infos, err := blobs.List(ctx, after, listBatch)
-		if err != nil || len(infos) == 0 {
-			return err
-		}
-		var unused []volume.BlobID
-		for _, listed := range infos {
-			after = listed.ID
-			used, err := e.inUse(ctx, number, listed.ID, blobs)
-			if err != nil {
-				return err
-			}
-			if !used {
-				unused = append(unused, listed.ID)
-			}
-		}
-		if err := blobs.Delete(ctx, unused); err != nil {
-			return err
-		}
-	}
-}
-
-// inUse reports whether something names a blob, or it can not be told.
-func (e *Engine) inUse(ctx context.Context, number meta.VolumeID, id volume.BlobID, blobs Blobs) (bool, error) {
-	info, err := blobs.Stat(ctx, id)
-	if isBad(err) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	d, err := metadb.UnmarshalDescriptor(info.Descriptor)
-	if err != nil {
-		e.log.WarnContext(ctx, "a blob does not say what it is, and stays", "volume", number, "blob", id, "error", err)
-		return true, nil
-	}
-	return e.names(ctx, d, meta.Piece{Volume: number, Blob: meta.BlobID(id)})
 }
 
 // names reports whether a row names the piece that has a descriptor: that of a

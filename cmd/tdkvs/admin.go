@@ -80,7 +80,7 @@ func adminVerbs() []adminVerb {
 		{"volume ls", "", "list the volumes", nil, adminVolumeList},
 		{"volume add", "<url>", "take a new volume into the cluster", append([]string{"weight", "zone"}, watch...), adminVolumeAdd},
 		{"volume delete", "<volume>", "move everything off a volume, and let it leave", watch, adminVolumeDelete},
-		{"volume cancel", "<volume>", "let a volume stay that is being deleted", nil, adminVolumeCancel},
+		{"volume cancel", "<volume>", "let a volume stay that is being deleted, or take a lost one back", watch, adminVolumeCancel},
 		{"volume lost", "<volume>", "give up a volume whose data is gone, and make it anew from elsewhere", append([]string{"yes"}, watch...), adminVolumeLost},
 		{"volume weight", "<volume> <slots>", "change the share of a volume", watch, adminVolumeWeight},
 		{"volume zone", "<volume> <zone|none>", "say what fails together with a volume", watch, adminVolumeZone},

@@ -223,9 +223,10 @@ func adminVolumeCancel(ctx context.Context, a *adminSession) error {
 	if err != nil {
 		return err
 	}
-	return a.print(v, func(w io.Writer) {
+	err = a.print(v, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "volume %d at %s stays; what has moved comes back\n", v.Number, v.URL)
 	})
+	return a.thenWatch(ctx, err)
 }
 
 func (a *adminSession) changeVolume(ctx context.Context, method, action string) (adminapi.Volume, error) {

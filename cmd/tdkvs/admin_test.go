@@ -259,6 +259,11 @@ func TestAdminPolicy(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
+	a.shows(append([]string{"volume", "cancel", "3"}, watch...), "volume 3 at "+urls[2]+" stays; what has moved comes back\n", "done: ")
+	if v := answerOf[adminapi.Volumes](a, "volume", "ls").Volumes; len(v) != 3 || v[2].State != adminapi.Active {
+		t.Errorf("%+v", v)
+	}
+	a.fails("is not being deleted", "volume", "cancel", "3")
 }
 
 func TestConfirmation(t *testing.T) {

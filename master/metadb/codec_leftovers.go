@@ -21,6 +21,9 @@ import (
 //	  uint64 found     = 8;
 //	  uint64 bytes     = 9;
 //	  uint64 excess    = 10;
+//	  uint64 asked     = 11;
+//	  repeated Piece returned = 12;
+//	  uint64 awaited   = 13;
 //	}
 type Leftovers struct {
 	Alive  time.Time // when a process was last known to write, give or take a while
@@ -35,6 +38,9 @@ type Leftovers struct {
 	Found       uint64       // blobs that nothing names, by the last look or so far
 	Bytes       uint64       // of these
 	Excess      uint64       // blobs that nothing names and that stay, as they are more than a crash leaves; at least so many
+	Asked       uint64       // times that a lost volume came back, which adds to Volumes
+	Returned    []meta.Piece // volumes among those of the look that were lost; nothing but the volume is set
+	Awaited     uint64       // of Found, what was on these
 }
 
 // MarshalLeftovers encodes what is known of leftovers.
@@ -50,6 +56,9 @@ func MarshalLeftovers(l *Leftovers) ([]byte, error) {
 	e.uint(8, l.Found)
 	e.uint(9, l.Bytes)
 	e.uint(10, l.Excess)
+	e.uint(11, l.Asked)
+	e.pieces(12, l.Returned)
+	e.uint(13, l.Awaited)
 	return e.record("leftovers")
 }
 
@@ -79,6 +88,12 @@ func UnmarshalLeftovers(b []byte) (Leftovers, error) {
 			l.Bytes = d.uint()
 		case 10:
 			l.Excess = d.uint()
+		case 11:
+			l.Asked = d.uint()
+		case 12:
+			l.Returned = append(l.Returned, d.piece())
+		case 13:
+			l.Awaited = d.uint()
 		}
 	}
 	return l, d.err
