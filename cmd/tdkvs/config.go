@@ -148,10 +148,11 @@ type storeConfig struct {
 	// digits and _.
 	StorageClasses map[string]classConfig `yaml:"storage_classes"`
 	// The memory for the bodies of requests, half of it for writes and half for
-	// reads. A write takes about 200 KiB of it, and 112 KiB for each further copy or
-	// 176 KiB for each shard; a read 96 KiB, and 224 KiB for each shard of data.
-	// Requests beyond it wait, up to 30 seconds, and are then told to come again. The
-	// process takes about twice as much in all.
+	// reads. A write of one copy takes 176 KiB of it, one of several 192 KiB and
+	// 112 KiB for each, one of shards 64 KiB and 176 KiB for each; a read 96 KiB, one
+	// of shards 224 KiB for each shard of data. Requests beyond it wait, up to 30
+	// seconds, and are then told to come again. The process takes about twice as
+	// much in all.
 	BodyMemory byteSize `yaml:"body_memory"`
 }
 
