@@ -257,15 +257,44 @@ func TestNoScrub(t *testing.T) {
 	})
 }
 
+// savedScrub is a round that has read all, in the form that docs/formats.md draws.
+const savedScrub = `{"format":1,"running":true,"began":"1999-12-31T00:00:00Z","finished":"1999-12-01T00:00:00Z","read":12345,"bad":6,` +
+	`"position":{"large":true,"segment":0,"offset":0,"after":"ffffffffffffffffffffffffffffffff"}}`
+
+// TestScrubFormat goes on from a file as an earlier version wrote it.
+func TestScrubFormat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMem()
+		s := open(t, small(disk))
+		fillForScrub(t, s)
+		if err := vfs.WriteFileAtomic(disk, dir+"/scrub.json", []byte(savedScrub)); err != nil {
+			t.Fatal(err)
+		}
+		stop := running(t, s)
+		time.Sleep(time.Millisecond)
+		want := volume.Scrub{
+			Rate: 1 << 20, Running: true, Began: time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC), Finished: time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC),
+			Read: 12345, Total: status(t, s).Scrub.Total, Bad: 6,
+		}
+		if st := status(t, s).Scrub; st != want {
+			t.Errorf("%+v, want %+v", st, want)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if st := status(t, s).Scrub; st.Running || st.Read != 12345 || !st.Finished.After(st.Began) {
+			t.Errorf("%+v, want the round to have ended where it was", st)
+		}
+		stop()
+	})
+}
+
 // TestScrubPositionIsAdvice: a position that can not be read or saved costs a round,
 // and nothing else.
 func TestScrubPositionIsAdvice(t *testing.T) {
 	t.Parallel()
-	whole := `{"format":1,"running":true,"began":"2026-01-01T00:00:00Z","finished":"0001-01-01T00:00:00Z","read":1,"bad":0,` +
-		`"position":{"large":true,"segment":0,"offset":0,"after":"ffffffffffffffffffffffffffffffff"}}`
 	for name, content := range map[string]string{
-		"empty": "", "cut": whole[:40], "newer": strings.Replace(whole, `"format":1`, `"format":2`, 1),
-		"foreign id": strings.Replace(whole, "ffff", "xx", 1),
+		"empty": "", "cut": savedScrub[:40], "newer": strings.Replace(savedScrub, `"format":1`, `"format":2`, 1),
+		"foreign id": strings.Replace(savedScrub, "ffff", "xx", 1),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			disk := vfs.NewMem()
