@@ -71,7 +71,9 @@ compat: build ## black-box tests of the binary with real clients
 	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: crash
-crash: build ## long crash tests: SIGKILL under writes, deletions of volumes and repairs (TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50)
+crash: build ## long crash tests: faults and power cuts of a volume, mutations, SIGKILL under writes and changes (TDKVS_FAULT_SEEDS=10 TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50)
+	TDKVS_FAULT_SEEDS=$${TDKVS_FAULT_SEEDS:-10} TDKVS_CRASH_SEEDS=$${TDKVS_CRASH_SEEDS:-100} TDKVS_MODEL_SEEDS=$${TDKVS_MODEL_SEEDS:-500} TDKVS_MUTATIONS=all \
+		go test -count=1 -timeout 60m -run 'FaultMatrix|PowerCuts|FlippedReads|LostCalls|Mutations|Crash|Model|Killed' -v $(TESTFLAGS) ./volume
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} TDKVS_CHANGE_KILLS=$${TDKVS_CHANGE_KILLS:-50} \
 		go test -count=1 -timeout 90m -run 'Crash|KilledWhile' -v $(TESTFLAGS) ./compat-tests/...
 

@@ -144,3 +144,43 @@ func TestOutOfDescriptors(t *testing.T) {
 	checkStore(t, s)
 	closeStore(t, s)
 }
+
+// TestDeletionWithoutDescriptors deletes when there is no descriptor for the sync
+// of a directory. The file is gone then; deleting its blob again still waits
+// until that is durable.
+func TestDeletionWithoutDescriptors(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	faulty := vfs.NewFaulty(mem, vfs.Plan{})
+	s := open(t, small(faulty))
+	mustPut2(t, s, 1, 10_000)
+	faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpSyncDir, Times: 2, Fault: vfs.Fault{Err: syscall.EMFILE}}}})
+	for range 2 {
+		if err := s.Delete(t.Context(), []volume.BlobID{id(1)}); !errors.Is(err, volume.ErrUnavailable) {
+			t.Errorf("delete: %v, want ErrUnavailable", err)
+		}
+		expectGone(t, s, id(1))
+	}
+	mustDelete(t, s, 1)
+	after := open(t, small(mem.CrashClone()))
+	expectGone(t, after, id(1))
+	closeStore(t, after)
+	closeStore(t, s)
+}
+
+// TestTemporaryFilesGo starts after a process that was killed while it wrote a
+// large blob: what it had written takes no space any more.
+func TestTemporaryFilesGo(t *testing.T) {
+	t.Parallel()
+	op := operation{history: killed(lived, vfs.OpRename, "*", func(tr *trial) error { return tr.put(50, 30_000) })}
+	tr := newTrial(t, &op)
+	for _, want := range []int{1, 0} {
+		if left := len(files(t, tr.mem, dir+"/tmp")); left != want {
+			t.Errorf("%d temporary files, want %d", left, want)
+		}
+		if want == 1 {
+			tr.must(tr.open())
+			tr.must(tr.close())
+		}
+	}
+}

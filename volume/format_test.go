@@ -2,12 +2,15 @@ package volume
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -400,4 +403,57 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzSegmentHeader reads arbitrary bytes as the head of a segment: what is
+// accepted is what would be written.
+func FuzzSegmentHeader(f *testing.F) {
+	f.Add(encodeSegmentHeader(7, goldenUUID, 1_700_000_000_000_000_000))
+	f.Add([]byte(segmentMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		b = bytes.Clone(b)
+		if len(b) >= segmentHeaderLen {
+			sum := seed(0).sum(b[:60])
+			b[60], b[61], b[62], b[63] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
+		}
+		h, ok := parseSegmentHeader(b)
+		if ok && h.version == segmentVersion {
+			created := int64(binary.LittleEndian.Uint64(b[32:]))
+			if again := encodeSegmentHeader(h.num, h.volume, created); !bytes.Equal(again[:40], b[:40]) {
+				t.Fatalf("%x was read as %+v", b[:40], h)
+			}
+		}
+	})
+}
+
+// FuzzScrub reads arbitrary bytes as the place where the scrub stands: it begins
+// anew, or goes on and comes to its end.
+func FuzzScrub(f *testing.F) {
+	f.Add([]byte(`{"format":1,"running":true,"position":{"segment":4294967295,"offset":4294967295}}`))
+	f.Add([]byte(`{"format":1,"running":true,"position":{"large":true,"after":"ffffffffffffffffffffffffffffffff"}}`))
+	f.Add([]byte(`{"format":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fsys := vfs.NewMem()
+		s, err := Open(Config{
+			FS: fsys, Dir: "/v", Reserve: -1, ScrubBytesPerSecond: -1, Logger: slog.New(slog.DiscardHandler),
+			SmallLimit: 4096, SegmentSize: 300 << 10, PreallocateStep: 4096,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Put(t.Context(), BlobID{1}, 3, strings.NewReader("abc"), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := vfs.WriteFileAtomic(fsys, s.path(scrubFile), b); err != nil {
+			t.Fatal(err)
+		}
+		s.loadScrub()
+		s.scrub(t.Context())
+		if s.scrubber.at.Running {
+			t.Errorf("the round did not end: %+v", s.scrubber.at)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

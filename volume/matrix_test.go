@@ -157,11 +157,23 @@ func strike(t testing.TB, op *operation, nth int, how failure, rng *rand.Rand, p
 		return "?"
 	}
 	tr.checkTold(err, first)
+	told := tr.l.snapshot()
+	synced, part := tr.mem.CrashClone(), tr.mem.CrashCloneRand(rng)
 	if tr.s != nil {
 		tr.checkLive(err, first)
 	}
-	tr.checkAfter(rng, pick)
-	return tr.outcome(err)
+	outcome = tr.outcome(err)
+	if pick.of(3) {
+		told.inspect(t, synced, pick)
+	}
+	if pick.of(3) {
+		told.inspect(t, part, pick)
+	}
+	if pick.of(3) {
+		tr.restart(rng.IntN(2) == 0)
+		tr.l.inspect(t, tr.mem, pick)
+	}
+	return outcome
 }
 
 // outcome says in a word what an operation came to.
@@ -225,23 +237,12 @@ func (tr *trial) checkLive(err error, fault *vfs.Fault) {
 	}
 }
 
-// checkAfter takes the power away; and ends the process, in one way or the
-// other, starts it again, and then takes the power away.
-func (tr *trial) checkAfter(rng *rand.Rand, pick *picker) {
+// restart ends the process: it closes the store, or is killed.
+func (tr *trial) restart(orderly bool) {
 	tr.t.Helper()
-	if pick.of(3) {
-		tr.l.inspect(tr.t, tr.mem.CrashClone(), pick)
-	}
-	if pick.of(3) {
-		tr.l.inspect(tr.t, tr.mem.CrashCloneRand(rng), pick)
-	}
-	if !pick.of(3) {
+	if tr.s != nil && orderly {
+		tr.must(tr.close())
 		return
 	}
-	if tr.s != nil && rng.IntN(2) == 0 {
-		tr.must(tr.close())
-	} else {
-		tr.bury()
-	}
-	tr.l.inspect(tr.t, tr.mem, pick)
+	tr.bury()
 }
