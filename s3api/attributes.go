@@ -144,7 +144,7 @@ func (r *Request) userMeta() (map[string]string, error) {
 // ISO 8859-1, the character set of HTTP headers of old.
 func decodeMeta(s string) string {
 	if strings.HasPrefix(s, "=?") {
-		if decoded, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
+		if decoded, err := new(mime.WordDecoder).DecodeHeader(s); err == nil && utf8.ValidString(decoded) {
 			return decoded
 		}
 	}

@@ -145,10 +145,15 @@ func killed(history func(*trial), op vfs.Op, match string, work func(*trial) err
 // nothing, and a restart. The page cache shows all of it, and takes it for
 // written.
 func syncFailed(history func(*trial), work func(*trial) error) func(*trial) {
+	return syncKept(history, func(int64) bool { return false }, work)
+}
+
+// syncKept is syncFailed where some sectors did reach the disk.
+func syncKept(history func(*trial), keep func(sector int64) bool, work func(*trial) error) func(*trial) {
 	return func(tr *trial) {
 		history(tr)
 		tr.faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpSync, Fault: vfs.Fault{
-			Err: syscall.EIO, Keep: func(int64) bool { return false },
+			Err: syscall.EIO, Keep: keep,
 		}}}})
 		if err := work(tr); !errors.Is(err, volume.ErrReadOnly) {
 			tr.t.Fatalf("%v, want ErrReadOnly", err)
@@ -187,6 +192,7 @@ func operations() []operation {
 
 func opening() []operation {
 	open := (*trial).open
+	even := func(sector int64) bool { return sector%2 == 0 }
 	sealing := func(tr *trial) error { return tr.s.Seal() }
 	putBatch := func(tr *trial) error { return tr.batch(50, 500, 4000, 3, 4096) }
 	putLarge := func(tr *trial) error { return tr.put(50, 30_000) }
@@ -205,6 +211,12 @@ func opening() []operation {
 		{name: "open, killed in compaction", history: killed(lived, vfs.OpRemove, "segment", compact), run: open},
 		{name: "open, a sync has failed", history: syncFailed(lived, putBatch), run: open},
 		{name: "open, the sync of a footer has failed", history: syncFailed(lived, sealing), run: open},
+		{name: "open, the sync of a footer has failed in part, and put", history: syncKept(full, even, sealing), run: func(tr *trial) error {
+			if err := tr.open(); err != nil {
+				return err
+			}
+			return tr.put(90, 100)
+		}},
 		{name: "open, torn by a power cut", history: torn, run: open},
 		{name: "open, killed after compaction, and compact", history: killed(lived, vfs.OpSyncDir, "segments", compact), inside: true, run: func(tr *trial) error {
 			if err := tr.open(); err != nil {

@@ -2,6 +2,7 @@ package conditional
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,4 +82,34 @@ func TestRangeApplies(t *testing.T) {
 			t.Errorf("If-Range: %s: got %v, want %v", value, got, want)
 		}
 	}
+}
+
+// FuzzMatchETag: a strong match is a weak one, and a quoted tag in a list is
+// found.
+func FuzzMatchETag(f *testing.F) {
+	f.Add(`"a", W/"b"`, "b")
+	f.Add("*", "x")
+	f.Fuzz(func(t *testing.T, list, etag string) {
+		if MatchETag(list, etag, false) && !MatchETag(list, etag, true) {
+			t.Errorf("%q matches %q, but not weakly", list, etag)
+		}
+		if plain := Unquote(etag); plain == etag && !strings.Contains(etag, ",") && !MatchETag(list+`,"`+etag+`"`, etag, false) {
+			t.Errorf("%q is not found behind %q", etag, list)
+		}
+	})
+}
+
+// FuzzParseTime: a date that is accepted can be written as one.
+func FuzzParseTime(f *testing.F) {
+	f.Add("Sun, 06 Nov 1994 08:49:37 GMT")
+	f.Add("1994-11-06T08:49:37Z")
+	f.Fuzz(func(t *testing.T, s string) {
+		at, ok := ParseTime(s)
+		if !ok || at.UTC().Year() > 9999 || at.UTC().Year() < 0 {
+			return
+		}
+		if again, ok := ParseTime(at.UTC().Format(http.TimeFormat)); !ok || again.Unix() != at.Unix() {
+			t.Errorf("%q is %v, which is %v, %v", s, at, again, ok)
+		}
+	})
 }
