@@ -151,6 +151,31 @@ func TestBusyVolumeStaysUp(t *testing.T) {
 	s.wantState(false, false)
 }
 
+// A volume that takes bodies, and says so, is alive; one that stops saying so is not.
+func TestVolumeThatTakesBodiesStaysUp(t *testing.T) {
+	t.Parallel()
+	s := newSickbay(t)
+	on, _ := s.keys()
+	s.sick.mute.Store(true)
+	over, done := make(chan struct{}), make(chan struct{})
+	s.sick.takes.Store(&over)
+	go func() {
+		defer close(done)
+		s.put(on, "body")
+	}()
+	s.rounds(5)
+	s.wantState(true, true)
+	s.sick.frozen.Store(true)
+	close(over)
+	s.rounds(3)
+	s.wantState(false, false)
+	<-done // it went to another
+	s.sick.frozen.Store(false)
+	s.sick.mute.Store(false)
+	s.rounds(1)
+	s.wantBody(on, "body")
+}
+
 // TestCircuitOfFailingCalls: a volume that says that all is well while every call
 // fails is left alone, tried again, and left alone for longer.
 func TestCircuitOfFailingCalls(t *testing.T) {

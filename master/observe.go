@@ -89,7 +89,7 @@ func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io
 	m.writes.Add(1)
 	x := o.visit(ctx)
 	began := time.Now()
-	source := &putSource{r: body, read: &m.bytesWritten}
+	source := &putSource{r: body, read: &m.bytesWritten, v: o.v}
 	err := o.v.blobs.Put(x.ctx, id, size, source, desc)
 	switch {
 	case err == nil:
@@ -105,10 +105,15 @@ func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io
 // putSource is the body of a put. It tells an error of the body from one of the
 // volume.
 type putSource struct {
+	v    *boundVolume
 	r    io.Reader
 	read *atomic.Uint64 // counts its bytes
 	err  error
 }
+
+// Taken implements volume.Watched: a volume that is busy with bodies may be too
+// late with everything else.
+func (s *putSource) Taken() { s.v.served() }
 
 func (s *putSource) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)

@@ -19,6 +19,7 @@ type sickVolume struct {
 	frozen   atomic.Bool                   // calls end when their context does, as those of a stopped process
 	deaf     atomic.Pointer[chan struct{}] // Status returns when this is closed, whatever its context does
 	mute     atomic.Bool                   // Status alone is frozen
+	takes    atomic.Pointer[chan struct{}] // Put takes bodies, and says so, until this is closed
 	failing  atomic.Bool                   // all but Status fails
 	identity atomic.Pointer[string]        // the volume that it says it is
 	ails     atomic.Pointer[volume.Status] // Full and ReadOnly as its status says
@@ -42,10 +43,23 @@ func (v *sickVolume) freeze(ctx context.Context) error {
 }
 
 func (v *sickVolume) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
+	for over := v.takes.Load(); over != nil && !closed(*over); {
+		body.(volume.Watched).Taken()
+		time.Sleep(time.Millisecond) // not to keep a processor busy
+	}
 	if err := v.suffer(ctx); err != nil {
 		return err
 	}
 	return v.testVolume.Put(ctx, id, size, body, desc)
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func (v *sickVolume) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {

@@ -55,6 +55,11 @@ var (
 // when it fails, nothing is stored.
 type Descriptor func() ([]byte, error)
 
+// Watched is what the body of a Put may be: it is told each time that the volume
+// itself, and not only what lies on the way to it, is known to have taken more
+// of it. A volume in the same process has no need to say so.
+type Watched interface{ Taken() }
+
 // Info is what a store knows of one blob.
 type Info struct {
 	ID         BlobID

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -149,6 +150,9 @@ type request struct {
 	header http.Header
 	body   *requestSource // nil: none
 
+	// taken is called at each sign of life before the answer; nil: none is wanted.
+	taken func()
+
 	// watched is told of the watch over the call, to rewind it at each sign of
 	// progress; nil: a time limit for the whole request.
 	watched func(*watch)
@@ -205,7 +209,8 @@ func (c *Client) try(ctx context.Context, r request) (k *call, stale bool, err e
 	k = &call{ctx: ctx, client: c, watch: watch}
 	reused := false
 	req, err := c.newRequest(httptrace.WithClientTrace(watched, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+		GotConn:        func(info httptrace.GotConnInfo) { reused = info.Reused },
+		Got1xxResponse: r.sign,
 	}), r)
 	if err != nil {
 		k.end()
@@ -230,6 +235,15 @@ func (c *Client) try(ctx context.Context, r request) (k *call, stale bool, err e
 	return k, false, nil
 }
 
+// sign takes an answer before the answer. 100 only says that the server has read
+// the head of the request.
+func (r *request) sign(status int, _ textproto.MIMEHeader) error {
+	if status == http.StatusProcessing && r.taken != nil {
+		r.taken()
+	}
+	return nil
+}
+
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	target := *c.base
 	target.Path = r.path
@@ -243,6 +257,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	}
 	if c.config.VolumeUUID != "" {
 		req.Header.Set(headerVolume, c.config.VolumeUUID)
+	}
+	if r.taken != nil {
+		req.Header.Set(headerSigns, "1")
 	}
 	if c.config.Secret != "" {
 		sign(req, c.config.Secret, c.config.Now())

@@ -105,6 +105,9 @@ func (c *Client) putStream(ctx context.Context, f *framer, buf *buffer) error {
 	r.header.Set("Expect", "100-continue")
 	r.body = &requestSource{length: -1, open: stream.open}
 	r.watched = stream.attach
+	if watched, ok := f.body.(volume.Watched); ok {
+		r.taken = watched.Taken
+	}
 	err := c.command(ctx, r, nil)
 	broken := stream.stop()
 	buf.release(&c.buffers)

@@ -39,6 +39,7 @@ type Server struct {
 	volume    string // UUID, which never changes
 	mux       *http.ServeMux
 	heartbeat time.Duration // between the signs of life of a long Verify
+	signEvery time.Duration // between those of a put
 	readers   sync.Pool     // of *bufio.Reader
 	buffers   sync.Pool     // of *[]byte for one outgoing block
 }
@@ -57,7 +58,7 @@ func NewServer(ctx context.Context, blobs volume.Blobs, config ServerConfig) (*S
 	}
 	s := &Server{
 		blobs: blobs, config: config, log: config.Logger, volume: status.Volume,
-		mux: http.NewServeMux(), heartbeat: 5 * time.Second,
+		mux: http.NewServeMux(), heartbeat: 5 * time.Second, signEvery: 300 * time.Millisecond,
 	}
 	if s.log == nil {
 		s.log = slog.Default()

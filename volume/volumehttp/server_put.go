@@ -25,6 +25,9 @@ func (s *Server) put(w *response, r *http.Request) error {
 		}
 	}
 	raw := &requestBody{w: w, body: r.Body}
+	if r.Header.Get(headerSigns) != "" {
+		raw.signs, raw.signed = s.signEvery, time.Now()
+	}
 	buffered := s.readers.Get().(*bufio.Reader)
 	buffered.Reset(raw)
 	defer func() {
@@ -47,15 +50,23 @@ func (s *Server) put(w *response, r *http.Request) error {
 
 // requestBody gives the peer another idle timeout for each read.
 type requestBody struct {
-	w    *response
-	body io.Reader
-	read bool
+	w      *response
+	body   io.Reader
+	read   bool
+	signs  time.Duration // between signs of life; 0: none is wanted
+	signed time.Time     // when the last one was given
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.read = true
 	b.w.extendRead()
-	return b.body.Read(p)
+	n, err := b.body.Read(p)
+	if b.signs > 0 && n > 0 && time.Since(b.signed) >= b.signs && !b.w.begun {
+		b.signed = time.Now()
+		b.w.extendWrite()
+		b.w.ResponseWriter.WriteHeader(http.StatusProcessing) // RFC 2518 section 10.1
+	}
+	return n, err
 }
 
 // refuse reports an error to a peer that is still sending. A connection that is

@@ -21,6 +21,7 @@ const (
 	headerCreated  = "Tdkvs-Created"
 	headerError    = "Tdkvs-Error"  // the code of an error, for HEAD as well
 	headerCRC      = "Tdkvs-Crc32c" // of a JSON body, hexadecimal
+	headerSigns    = "Tdkvs-Signs"  // in a put: signs of life are wanted (102) while the body is taken
 	headerAuth     = "Authorization"
 
 	// paramInfo asks for the info frame of a get stream; infoFirst is its only value.
