@@ -142,6 +142,8 @@ func earliest(a, b time.Time) time.Time {
 // end records that the process ends with no write under way. It is the last that
 // the engine's workers do.
 func (w *leftovers) end(ctx context.Context) {
+	w.step.Lock()
+	defer w.step.Unlock()
 	if w.e.layouts.writing() || w.e.sealed() != nil {
 		return
 	}
@@ -151,6 +153,7 @@ func (w *leftovers) end(ctx context.Context) {
 		l.Alive, l.Clean = w.e.now(), true
 		w.noteUnsure(l)
 	})
+	w.begun = false // should it run again
 	if err != nil {
 		w.e.log.Warn("a clean stop could not be recorded: the next start looks for leftovers", "error", err)
 	}

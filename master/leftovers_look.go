@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	leftoverBlobs = 1 << 16 // candidates that are held at the same time
+	leftoverBlobs = 1 << 20 // candidates that are held at the same time, at 25 bytes each: the rows are read once for as many
 	leftoverPages = 1 << 12 // of listings, after which it is recorded how far the look is
 	leftoverBatch = 16      // blobs that one entry of the garbage queue names
 )
@@ -30,12 +30,24 @@ const (
 //  4. What is left goes to the garbage queue, with how far the look has come.
 type look struct {
 	from, until time.Time
-	asked       uint64               // as it was recorded when the look began
-	left        []meta.Piece         // volumes, each with the blob behind which to go on
-	found       map[meta.Piece]int64 // candidates and their sizes
-	pages       int                  // that were listed, or found not to be needed
-	listed      bool                 // 1 is done
-	turn        uint64               // of the layouts: writes that began before it have to end
+	asked       uint64                     // as it was recorded when the look began
+	left        []meta.Piece               // volumes, each with the blob behind which to go on
+	found       map[meta.VolumeID]*listing // candidates
+	n           int                        // of them
+	pages       int                        // that were listed, or found not to be needed
+	listed      bool                       // 1 is done
+	turn        uint64                     // of the layouts: writes that began before it have to end
+}
+
+// add adds a candidate. Those of a volume come in order.
+func (k *look) add(p meta.Piece, size int64) {
+	l := k.found[p.Volume]
+	if l == nil {
+		l = new(listing)
+		k.found[p.Volume] = l
+	}
+	l.ids, l.sizes, l.marks = append(l.ids, p.Blob), append(l.sizes, size), append(l.marks, 0)
+	k.n++
 }
 
 // advance does a bounded part of the look, if there is one to do.
@@ -48,7 +60,7 @@ func (w *leftovers) advance(ctx context.Context) (State, error) {
 		if len(l.Volumes) == 0 {
 			return State{Wait: leftoverIdle}, nil
 		}
-		w.look = &look{from: l.From, until: l.Until, asked: l.Asked, left: l.Volumes, found: make(map[meta.Piece]int64)}
+		w.look = &look{from: l.From, until: l.Until, asked: l.Asked, left: l.Volumes, found: make(map[meta.VolumeID]*listing)}
 	}
 	switch k := w.look; {
 	case !k.listed:
@@ -69,9 +81,9 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 		w.look = nil
 		w.forgive()
 		return State{Wait: leftoverRetry}, nil
-	case i < 0 || len(k.found) >= w.most || k.pages >= leftoverPages:
+	case i < 0 || k.n >= w.most || k.pages >= leftoverPages:
 		k.listed = true
-		if len(k.found) > 0 {
+		if k.n > 0 {
 			k.turn = w.e.layouts.turnOver()
 		}
 		return State{More: true}, nil
@@ -91,7 +103,7 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 	for _, info := range infos {
 		p := meta.Piece{Volume: v.Number, Blob: meta.BlobID(info.ID)}
 		if !info.Created.Before(k.from) && !info.Created.After(k.until) && !w.kept(p) {
-			k.found[p] = info.Size
+			k.add(p, info.Size)
 		}
 		k.left[i] = p
 	}
@@ -181,7 +193,7 @@ func (w *leftovers) troubled() string {
 // look has come.
 func (w *leftovers) settle(ctx context.Context) (State, error) {
 	k := w.look
-	found, err := w.unnamed(ctx, k.found)
+	found, err := w.unnamed(ctx, k)
 	switch {
 	case errors.Is(err, errUnreadableRows):
 		w.look = nil
@@ -235,28 +247,30 @@ func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
 
 // leftover is a blob that nothing names, and what it says of itself.
 type leftover struct {
-	meta.Piece
+	sized
 	metadb.Descriptor
-	size int64
 }
 
 // describe asks the volumes what the blobs are that nothing names. Those that are
 // gone were garbage when they were listed; those that do not say what they are
 // stay, as nobody could look at them again.
-func (w *leftovers) describe(ctx context.Context, found map[meta.Piece]int64) ([]leftover, error) {
+func (w *leftovers) describe(ctx context.Context, found []sized) ([]leftover, error) {
 	var left []leftover
-	for p, size := range found {
-		desc, err := w.e.descriptorOf(ctx, p)
+	for _, b := range found {
+		if uint64(len(left)) > w.limit {
+			break // too many already
+		}
+		desc, err := w.e.descriptorOf(ctx, b.Piece)
 		switch {
 		case err == nil:
-			left = append(left, leftover{p, desc, size})
+			left = append(left, leftover{b, desc})
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, volume.ErrNotFound):
 		case errors.Is(err, volume.ErrCorrupt):
-			w.e.log.WarnContext(ctx, "a blob that nothing names does not say what it is, and stays", "piece", piecesText([]meta.Piece{p})[0], "error", err)
+			w.e.log.WarnContext(ctx, "a blob that nothing names does not say what it is, and stays", "piece", piecesText([]meta.Piece{b.Piece})[0], "error", err)
 		default:
-			w.leave(p.Volume, err)
+			w.leave(b.Volume, err)
 			return nil, err
 		}
 	}

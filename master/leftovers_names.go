@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"tdkvs/master/meta"
@@ -20,15 +19,39 @@ var (
 // unnamed returns those of the candidates that nothing names, as of one moment:
 // no row, in use or waiting to be removed, and no entry of the garbage queue.
 // Where a row can not be read it fails: that one could name any.
-func (w *leftovers) unnamed(ctx context.Context, candidates map[meta.Piece]int64) (left map[meta.Piece]int64, err error) {
-	if len(candidates) == 0 {
+func (w *leftovers) unnamed(ctx context.Context, k *look) (left []sized, err error) {
+	if k.n == 0 {
 		return nil, nil
 	}
 	err = w.e.view(ctx, func(tx metadb.Tx) error {
-		left = maps.Clone(candidates)
-		return eachNamed(ctx, tx, func(p meta.Piece) { delete(left, p) })
+		for _, l := range k.found {
+			clear(l.marks)
+		}
+		return eachNamed(ctx, tx, func(p meta.Piece) {
+			if l := k.found[p.Volume]; l != nil {
+				if i := l.find(p.Blob); i >= 0 {
+					l.marks[i] |= markLive
+				}
+			}
+		})
 	})
-	return left, err
+	if err != nil {
+		return nil, err
+	}
+	for number, l := range k.found {
+		for i, mark := range l.marks {
+			if mark == 0 {
+				left = append(left, sized{meta.Piece{Volume: number, Blob: l.ids[i]}, l.sizes[i]})
+			}
+		}
+	}
+	return left, nil
+}
+
+// sized is a blob and its length in bytes.
+type sized struct {
+	meta.Piece
+	size int64
 }
 
 // eachNamed goes over all that names blobs: versions, parts, those of uploads that

@@ -253,6 +253,12 @@ func TestCleanStop(t *testing.T) {
 	if !looks() {
 		t.Error("no look after a stop that was not clean")
 	}
+	s.wantLookedOver(0)
+	run()
+	s.lookOver() // it runs again
+	if !looks() {
+		t.Error("no look after a process that went on after a clean stop")
+	}
 	s.clock.advance(time.Hour)
 	if run(); !looks() {
 		t.Error("the look that was under way is forgotten")
