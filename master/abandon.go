@@ -52,13 +52,13 @@ func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
 	e.queuePieces(ctx, left)
 }
 
-// queuePieces queues pieces that are part of nothing. The grace lets a write
-// that is still under way on its volume come to its end.
+// queuePieces queues pieces that are part of nothing. A write that is still under
+// way on its volume comes to its end first.
 func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
 	if len(p) == 0 {
 		return
 	}
-	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireBlobs(tx, p, e.now()) })
+	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireLate(tx, p, e.now()) })
 	if err != nil {
 		e.leftovers.lose()
 		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)

@@ -18,10 +18,13 @@ const (
 	// leftoverMargin is how far the clock of a volume may be off for what a crash has
 	// left on it to be found. What is kept does not depend on it.
 	leftoverMargin = 2 * time.Hour
-	leftoverIdle   = time.Hour        // pause when there is nothing: a write or a volume wakes it
-	leftoverRetry  = 30 * time.Second // pause while the volumes that are left do not answer
-	leftoverPoll   = 200 * time.Millisecond
-	leftoverEnd    = 5 * time.Second // for the last commit of a process
+	// leftoverAgain is when all is looked over once more: a volume may have had the
+	// whole of a blob when its master was killed, and been slow to store it.
+	leftoverAgain = 5 * time.Minute
+	leftoverIdle  = time.Hour        // pause when there is nothing: a write or a volume wakes it
+	leftoverRetry = 30 * time.Second // pause while the volumes that are left do not answer
+	leftoverPoll  = 200 * time.Millisecond
+	leftoverEnd   = 5 * time.Second // for the last commit of a process
 )
 
 // leftovers finds the blobs that nothing names and nothing will: those of the
@@ -105,7 +108,13 @@ func (w *leftovers) ask(l *metadb.Leftovers, known bool) {
 	if !known {
 		from, until = time.Time{}, w.said.Add(leftoverMargin)
 	}
-	l.From, l.Until, l.Volumes, l.Found, l.Bytes, l.Awaited, l.Excess = from, until, nil, 0, 0, 0, 0
+	l.From, l.Until, l.Again = from, until, time.Time{}
+	l.Found, l.Bytes, l.Awaited, l.Excess = 0, 0, 0, 0
+	w.askAll(l)
+}
+
+func (w *leftovers) askAll(l *metadb.Leftovers) {
+	l.Volumes = nil
 	for _, v := range w.e.layouts.now().topology.Volumes {
 		if v.State.Member() {
 			l.Volumes = append(l.Volumes, meta.Piece{Volume: v.Number})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"tdkvs/master/metadb"
 )
@@ -54,7 +55,7 @@ func (w *leftovers) keepAll(ctx context.Context, k *look, found uint64) error {
 				return nil
 			}
 			return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
-				l.Found, l.Bytes, l.Awaited, l.Excess = 0, 0, 0, found
+				l.Found, l.Bytes, l.Awaited, l.Excess, l.Again = 0, 0, 0, found, time.Time{}
 				if l.Asked == k.asked { // else a volume has come back since
 					l.Volumes, l.Returned, l.Looked = nil, nil, w.e.now()
 				}

@@ -58,7 +58,7 @@ func (w *leftovers) advance(ctx context.Context) (State, error) {
 			return State{}, err
 		}
 		if len(l.Volumes) == 0 {
-			return State{Wait: leftoverIdle}, nil
+			return w.again(ctx, l)
 		}
 		w.look = &look{from: l.From, until: l.Until, asked: l.Asked, left: l.Volumes, found: make(map[meta.VolumeID]*listing)}
 	}
@@ -69,6 +69,17 @@ func (w *leftovers) advance(ctx context.Context) (State, error) {
 		return State{Wait: leftoverPoll}, nil
 	}
 	return w.settle(ctx)
+}
+
+// again begins the second round, or says when to.
+func (w *leftovers) again(ctx context.Context, l metadb.Leftovers) (State, error) {
+	switch wait := l.Again.Sub(w.e.now()); {
+	case l.Again.IsZero():
+		return State{Wait: leftoverIdle}, nil
+	case wait > 0:
+		return State{Wait: wait}, nil
+	}
+	return State{More: true}, w.change(ctx, func(l *metadb.Leftovers, _ bool) { w.askAll(l) })
 }
 
 // list reads one page of one volume, and ends the listing where there are enough
@@ -242,6 +253,9 @@ func (w *leftovers) rested(ctx context.Context, k *look) (State, error) {
 	}
 	w.complain("")
 	w.e.log.InfoContext(ctx, "volumes were looked over for blobs that nothing names", "found", l.Found, "bytes", l.Bytes, "removed_in", w.grace)
+	if !l.Again.IsZero() {
+		return State{Wait: leftoverAgain}, nil
+	}
 	return State{Wait: leftoverIdle}, nil
 }
 
@@ -333,7 +347,7 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 				l.Volumes = done.left
 			}
 			if len(l.Volumes) == 0 {
-				l.Looked, l.Returned = now, nil
+				endRound(l, now)
 			}
 		})
 	})
@@ -344,4 +358,14 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 		w.e.log.InfoContext(ctx, "nothing names these blobs, as a crash or a volume that was lost leaves them: they will be removed", "pieces", piecesText(entry.Pieces), "in", w.grace)
 	}
 	return nil
+}
+
+// endRound notes that all volumes were looked over, for the first time or the
+// second. What is looked at whenever it was created is no work for a second round.
+func endRound(l *metadb.Leftovers, now time.Time) {
+	first := l.Again.IsZero() && !l.From.IsZero()
+	l.Looked, l.Returned, l.Again = now, nil, time.Time{}
+	if first {
+		l.Again = now.Add(leftoverAgain)
+	}
 }

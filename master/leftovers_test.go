@@ -425,3 +425,38 @@ func TestFullMetadata(t *testing.T) {
 	s.db.heal()
 	s.wantLookedOver(0)
 }
+
+// TestLeftoversOfSlowVolumes: a volume that had all of a blob when its master was
+// killed may store it when it was looked over. It is looked over again.
+func TestLeftoversOfSlowVolumes(t *testing.T) {
+	t.Parallel()
+	s := newBareStore(t, 1)
+	slow := &lateBlobs{Blobs: s.volumes[0].Blobs}
+	s.volumes[0].Blobs = &datedBlobs{Blobs: slow, clock: s.clock, created: map[volume.BlobID]time.Time{}}
+	s.open()
+	s.createBucket(bucket)
+	t.Cleanup(s.check)
+	s.wantLookedOver(0)
+	s.put("k", "body of k")
+	slow.hang()
+	s.db.fail(&s.db.before, 1, errors.New("killed"))
+	if _, err := s.tryPut("late", "body of late", meta.Precondition{}); err == nil {
+		t.Fatal("it was stored")
+	}
+	s.db.heal()
+	s.open()
+	s.wantLookedOver(0)
+	if slow.land(t) != 1 {
+		t.Fatal("nothing was under way")
+	}
+	s.clock.advance(time.Minute)
+	s.wantLookedOver(0)
+	s.clock.advance(5 * time.Minute)
+	s.wantLookedOver(1)
+	before := s.db.updates.Load()
+	s.clock.advance(5 * time.Minute)
+	if s.wantLookedOver(1); s.db.updates.Load() != before {
+		t.Error("a third round")
+	}
+	s.wantBody("k", "body of k")
+}

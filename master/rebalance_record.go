@@ -36,7 +36,7 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 			return err
 		}
 		// A volume that did not answer may yet be at what it was to write.
-		if err := r.e.retireBlobs(tx, rec.unused, rec.now); err != nil {
+		if err := r.e.retireLate(tx, rec.unused, rec.now); err != nil {
 			return err
 		}
 		if err := rec.queueOld(); err != nil {
@@ -288,7 +288,7 @@ func (r *rebalancer) dropIntents(ctx context.Context) error {
 					err = tx.Delete(keys[i])
 				}
 				if err == nil {
-					err = r.e.retireBlobs(tx, left[i].Pieces, now)
+					err = r.e.retireLate(tx, left[i].Pieces, now)
 				}
 			}
 			return err

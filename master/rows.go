@@ -171,6 +171,18 @@ func (e *Engine) retireBlobs(tx metadb.Tx, p []meta.Piece, now time.Time) error 
 	return queue(tx, now.Add(e.grace), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
 }
 
+// lateWrite is how long a volume may be at a write that nobody waits for any more.
+const lateWrite = 10 * time.Minute
+
+// retireLate queues pieces that are part of nothing and that their volumes may yet
+// be at: were they collected before, they would come to be there for ever.
+func (e *Engine) retireLate(tx metadb.Tx, p []meta.Piece, now time.Time) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return queue(tx, now.Add(max(e.grace, lateWrite)), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
+}
+
 // pieces returns the pieces of extents, but for missing ones.
 func pieces(extents []meta.Extent) []meta.Piece {
 	var all []meta.Piece

@@ -24,6 +24,7 @@ import (
 //	  uint64 asked     = 11;
 //	  repeated Piece returned = 12;
 //	  uint64 awaited   = 13;
+//	  int64  again_ms  = 14;
 //	}
 type Leftovers struct {
 	Alive  time.Time // when a process was last known to write, give or take a while
@@ -35,6 +36,7 @@ type Leftovers struct {
 	From, Until time.Time
 	Volumes     []meta.Piece // each with the blob behind which to go on; zero: at the first
 	Looked      time.Time    // when the last look ended
+	Again       time.Time    // when the second round of the look is due, or was; zero: the first has not ended, or both have
 	Found       uint64       // blobs that nothing names, by the last look or so far
 	Bytes       uint64       // of these
 	Excess      uint64       // blobs that nothing names and that stay, as they are more than a crash leaves; at least so many
@@ -59,6 +61,7 @@ func MarshalLeftovers(l *Leftovers) ([]byte, error) {
 	e.uint(11, l.Asked)
 	e.pieces(12, l.Returned)
 	e.uint(13, l.Awaited)
+	e.time(14, l.Again)
 	return e.record("leftovers")
 }
 
@@ -94,6 +97,8 @@ func UnmarshalLeftovers(b []byte) (Leftovers, error) {
 			l.Returned = append(l.Returned, d.piece())
 		case 13:
 			l.Awaited = d.uint()
+		case 14:
+			l.Again = d.time()
 		}
 	}
 	return l, d.err

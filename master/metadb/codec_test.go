@@ -147,7 +147,7 @@ func codecs() map[string]codec {
 		}, metadb.MarshalRepair, metadb.UnmarshalRepair),
 		"leftovers": of(metadb.Leftovers{
 			Alive: at, Clean: true, Unsure: at, From: at, Until: at, Volumes: []meta.Piece{piece, {Volume: 4}}, Looked: at, Found: 5, Bytes: 1 << 40, Excess: 6, Asked: 3,
-			Returned: []meta.Piece{{Volume: 4}}, Awaited: 2,
+			Returned: []meta.Piece{{Volume: 4}}, Awaited: 2, Again: at,
 		}, metadb.MarshalLeftovers, metadb.UnmarshalLeftovers),
 		"damage": of(metadb.Damage{Found: at, Cause: "gone", VersionID: "null", Size: 5}, metadb.MarshalDamage, metadb.UnmarshalDamage),
 	}
