@@ -13,8 +13,10 @@ import (
 
 // refusedByVolume reports that the volume itself has said that it stored
 // nothing, as opposed to an answer that was lost or a write that failed halfway.
+// That a fresh id exists is no such word: it was stored by this very request, which
+// came twice, or is the answer to another.
 func refusedByVolume(err error) bool {
-	return isAny(err, volume.ErrNoSpace, volume.ErrExists, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume)
+	return isAny(err, volume.ErrNoSpace, volume.ErrInvalid, volume.ErrDenied, volume.ErrWrongVolume)
 }
 
 // abandonTimeout bounds the removal of blobs that became part of nothing.

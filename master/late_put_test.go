@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -141,5 +142,30 @@ func TestCheckShort(t *testing.T) {
 	wantFindings(t, r, nil)
 	if n := r.Pending[master.FindingFew].Count; n != 10 {
 		t.Errorf("%d of 10 are short: %+v", n, r.Pending)
+	}
+}
+
+// TestCrossedAnswers: a volume that says of a fresh id that it exists has stored the
+// blob, or answers something else: what may be there is removed.
+func TestCrossedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, replicas := range []int{1, 3} {
+		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
+			t.Parallel()
+			s := newCopiesStore(t, 4, replicas)
+			crossed := putFault(func(v *testVolume, p put) error {
+				if err := v.store(p); err != nil {
+					return err
+				}
+				return volume.ErrExists
+			})
+			s.volumes[0].fault.Store(&crossed)
+			keys := s.fillKeys(20)
+			if len(s.volumes[0].ids(t)) == 0 {
+				t.Fatal("nothing was crossed")
+			}
+			wantFindings(t, s.fsckStore(master.CheckOptions{}), nil)
+			s.wantAll(keys)
+		})
 	}
 }
