@@ -15,6 +15,7 @@ import (
 const (
 	leftoverBlobs = 1 << 20 // candidates that are held at the same time, at 25 bytes each: the rows are read once for as many
 	leftoverPages = 1 << 12 // of listings, after which it is recorded how far the look is
+	leftoverSome  = 1 << 10 // blobs that nothing names that are asked about before they are given up
 	leftoverBatch = 16      // blobs that one entry of the garbage queue names
 )
 
@@ -214,28 +215,42 @@ func (w *leftovers) settle(ctx context.Context) (State, error) {
 	case err != nil:
 		return State{}, fmt.Errorf("look for leftovers: %w", err)
 	}
-	left, err := w.describe(ctx, found)
-	if err != nil {
-		w.look = nil // without this volume
-		return State{More: true}, ctx.Err()
-	}
-	if excess, err := w.excess(ctx, left); err != nil {
-		return State{}, err
-	} else if excess > 0 {
-		w.look = nil
-		return State{Wait: leftoverIdle}, w.keepAll(ctx, k, excess)
-	}
-	for len(left) > leftoverBatch {
-		if err := w.giveUp(ctx, left[:leftoverBatch], nil); err != nil {
+	for first := true; first || len(found) > 0; first = false {
+		n := min(len(found), leftoverSome)
+		left, err := w.describe(ctx, found[:n])
+		if err != nil {
+			w.look = nil // without this volume
+			return State{More: true}, ctx.Err()
+		}
+		if excess, err := w.excess(ctx, left); err != nil {
+			return State{}, err
+		} else if excess > 0 {
+			w.look = nil
+			return State{Wait: leftoverIdle}, w.keepAll(ctx, k, excess)
+		}
+		if found = found[n:]; len(found) > 0 {
+			err = w.giveUpAll(ctx, left, nil)
+		} else {
+			err = w.giveUpAll(ctx, left, k)
+		}
+		if err != nil {
 			return State{}, err
 		}
-		left = left[leftoverBatch:]
-	}
-	if err := w.giveUp(ctx, left, k); err != nil {
-		return State{}, err
 	}
 	w.look = nil
 	return w.rested(ctx, k)
+}
+
+// giveUpAll gives up blobs, some in a transaction; with the last of these goes done,
+// as giveUp has it.
+func (w *leftovers) giveUpAll(ctx context.Context, left []leftover, done *look) error {
+	for len(left) > leftoverBatch {
+		if err := w.giveUp(ctx, left[:leftoverBatch], nil); err != nil {
+			return err
+		}
+		left = left[leftoverBatch:]
+	}
+	return w.giveUp(ctx, left, done)
 }
 
 // rested says when to go on.
@@ -271,9 +286,6 @@ type leftover struct {
 func (w *leftovers) describe(ctx context.Context, found []sized) ([]leftover, error) {
 	var left []leftover
 	for _, b := range found {
-		if uint64(len(left)) > w.limit {
-			break // too many already
-		}
 		desc, err := w.e.descriptorOf(ctx, b.Piece)
 		switch {
 		case err == nil:
