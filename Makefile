@@ -41,7 +41,7 @@ run: build ## build, start a store on ./data and print how to use it (LISTEN=, D
 	@exec $(BIN) server -listen $(LISTEN) $(DATA)
 
 .PHONY: test
-test: tools lint race model compat ## everything that must pass: lint, unit tests under the race detector, the listing model, real clients
+test: tools lint race faults model compat ## everything that must pass: lint, unit tests under the race detector, faults of every kind, the listing model, real clients
 
 .PHONY: lint
 lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
@@ -58,9 +58,16 @@ fmt: ## format the code
 unit: ## unit tests, quickly (no race detector)
 	go test $(TESTFLAGS) $(UNIT_PACKAGES)
 
+# Thousands of faults, one after the other: the race detector has nothing to find in them, and makes them take minutes.
+FAULT_TESTS := ^(TestFaultMatrix|TestPowerCuts|TestFlippedReads|TestLostCalls|TestMutations)$$
+
 .PHONY: race
 race: ## unit tests under the race detector (needs a C compiler)
-	go test -race -timeout 10m $(TESTFLAGS) $(UNIT_PACKAGES)
+	go test -race -timeout 10m -skip '$(FAULT_TESTS)' $(TESTFLAGS) $(UNIT_PACKAGES)
+
+.PHONY: faults
+faults: ## every fault at every system call of a volume, and mistakes made on purpose
+	go test -count=1 -timeout 10m -run '$(FAULT_TESTS)' $(TESTFLAGS) ./volume
 
 .PHONY: model
 model: ## listings against their reference (TDKVS_MODEL_CASES=100000, TDKVS_SEED=)
