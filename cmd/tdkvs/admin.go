@@ -40,7 +40,7 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.accessKey, "access-key", "", "the root access `key` (default "+envAccessKey+")")
 	flags.StringVar(&f.secretKey, "secret-key", "", "the root secret `key` (default "+envSecretKey+"); others on this machine may see it here")
 	flags.StringVar(&f.region, "region", "us-east-1", "the `region` of the store")
-	flags.StringVar(&f.data, "data", "", "take the keys from the first `directory` of a server on this machine (default "+defaultServerDir+", where no others are given)")
+	flags.StringVar(&f.data, "data", "", "take endpoint and keys from the first `directory` of a server on this machine (default "+defaultServerDir+", where no others are given)")
 	flags.StringVar(&f.config, "config", "", "take endpoint and keys from the configuration `file` of a master or a server on this machine")
 	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
 	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended and nothing waits for repair (what changes where data lies, rebalance status), or until the check has (fsck)")

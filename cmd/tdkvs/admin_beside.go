@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -58,6 +60,27 @@ func reachAt(address string) string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// endpointFile says, in the first directory of a server or in that of a master,
+// where it was last reached on this machine.
+const endpointFile = "endpoint"
+
+// leaveEndpoint writes where the process is reached that listens on an address.
+func leaveEndpoint(dir, address string) error {
+	return os.WriteFile(filepath.Join(dir, endpointFile), []byte(reachAt(address)+"\n"), 0o600)
+}
+
+// leftEndpoint reads where a store was last reached; empty where it never was.
+func leftEndpoint(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	content, err := readBounded(filepath.Join(dir, endpointFile))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
 }
 
 // madeKeys are those that a server has made itself; none where it has not, or

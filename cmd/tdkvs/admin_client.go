@@ -38,14 +38,15 @@ const (
 
 // connect finds endpoint and credentials: flags come before the configuration
 // file of a store on this machine, its endpoint before the environment's, and its
-// credentials behind.
+// credentials behind. What a server has left in its own directory comes with the
+// flag that names that, and last where none does.
 func (a *adminSession) connect(env lookupEnv) (*adminClient, error) {
 	here, err := findBeside(a.config)
 	if err != nil {
 		return nil, err
 	}
 	fromEnv, _ := env(envEndpoint)
-	endpoint := cmp.Or(a.endpoint, here.endpoint, fromEnv, defaultEndpoint)
+	endpoint := cmp.Or(a.endpoint, here.endpoint, leftEndpoint(a.data), fromEnv, leftEndpoint(here.dir), defaultEndpoint)
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return nil, misusef("admin: the endpoint is a URL such as %s, not %q", defaultEndpoint, endpoint)

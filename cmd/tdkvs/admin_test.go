@@ -289,6 +289,14 @@ func TestAdminOfServer(t *testing.T) {
 	if code != exitDone || !strings.Contains(stdout, "on 1 volumes") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
+	code, stdout, stderr = admin(t, envOf(envEndpoint, "http://127.0.0.1:1"), "status", "-data", dir)
+	if code != exitDone || !strings.Contains(stdout, "on 1 volumes") {
+		t.Errorf("by its directory alone: exit %d, %s%s", code, stdout, stderr)
+	}
+	code, _, stderr = admin(t, envOf(), "status", "-data", dir, "-endpoint", "http://127.0.0.1:1")
+	if code != exitFailed || !strings.Contains(stderr, "http://127.0.0.1:1 does not answer") {
+		t.Errorf("elsewhere: exit %d, %s", code, stderr)
+	}
 	code, _, stderr = admin(t, envOf(), "volume", "add", "http://127.0.0.1:1", "-endpoint", endpoint, "-data", dir)
 	if code != exitFailed || !strings.Contains(stderr, "are directories") {
 		t.Errorf("exit %d, %s", code, stderr)

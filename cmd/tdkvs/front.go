@@ -24,6 +24,7 @@ type front struct {
 	address  addressConfig
 	settings frontConfig
 	classes  []string // names of the storage classes that are configured
+	dir      string   // where the way to it is left, for the admin command
 	log      *slog.Logger
 	stdout   io.Writer // for the banner
 }
@@ -41,6 +42,9 @@ func (f front) run(ctx context.Context, workers ...component) error {
 	warnExposed(f.log, listener.Addr(), f.keys.source == fromNowhere, "give it credentials")
 	endpoint := endpointOf(listener.Addr())
 	f.log.Info("serving", "address", listener.Addr().String(), "endpoint", endpoint, "region", f.settings.Region)
+	if err := leaveEndpoint(f.dir, listener.Addr().String()); err != nil {
+		f.log.Warn("the admin command will not know by the data directory where the store is", "error", err)
+	}
 	server := gateway.NewServer(handler, f.log)
 	serving := serveHTTP(server, listener, f.address.ShutdownTimeout, f.log)
 	announced := func(ctx context.Context) error {
