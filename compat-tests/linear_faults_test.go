@@ -44,6 +44,7 @@ func TestLinearityUnderFaults(t *testing.T) {
 					t.Fatalf("contest %d: TDKVS_SEED=%d repeats its choices; what was done: %v", i, s, f.did)
 				}
 				if i == contests-1 || (i+1)%contestsEach == 0 {
+					f.d.mustAdmin(t, "rebalance", "limit", "-rate", "none") // what is left to be done is done soon
 					f.d.wantWhole(t)
 					f.d.stop(t)
 				}
