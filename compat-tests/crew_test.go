@@ -218,23 +218,48 @@ func uploadInTwo(ctx context.Context, c *s3.Client, bucket, key string, body []b
 // known from then on. It compares the listing too.
 func (c *crew) check(t *testing.T) {
 	t.Helper()
+	for _, err := range c.wrong(t.Context()) {
+		t.Error(err)
+	}
+	for _, w := range c.writers {
+		clear(w.maybe)
+		for _, err := range w.refused {
+			t.Errorf("writer %d was refused: %v", w.number, err)
+		}
+	}
+	if err := c.misListed(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// wrong reads back what each writer knows, and returns what is not as it should be.
+func (c *crew) wrong(ctx context.Context) []error {
+	var mu sync.Mutex // guards errs
+	var errs []error
 	var wg sync.WaitGroup
 	for _, w := range c.writers {
 		wg.Go(func() {
 			for key := range w.keys() {
-				w.checkKey(t, key)
-			}
-			clear(w.maybe)
-			for _, err := range w.refused {
-				t.Errorf("writer %d was refused: %v", w.number, err)
+				if err := w.verify(ctx, key); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
 			}
 		})
 	}
 	wg.Wait()
-	want := c.holds()
-	if got := listAll(t, c.writers[0].s3, crewBucket); !slices.Equal(got, want) {
-		t.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want))
+	return errs
+}
+
+// misListed returns how the listing differs from what the writers know; nil where it does not.
+func (c *crew) misListed(t *testing.T) error {
+	t.Helper()
+	got, want := listAll(t, c.writers[0].s3, crewBucket), c.holds()
+	if slices.Equal(got, want) {
+		return nil
 	}
+	return fmt.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want))
 }
 
 // keys are those that something is known of.
@@ -261,14 +286,6 @@ func (c *crew) holds() []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// checkKey compares one key with what it may hold.
-func (w *writer) checkKey(t *testing.T, key string) {
-	t.Helper()
-	if err := w.verify(t.Context(), key); err != nil {
-		t.Error(err)
-	}
 }
 
 // verify compares one key with what it may hold, and is sure from then on.

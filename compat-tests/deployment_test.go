@@ -200,20 +200,28 @@ func (d *deployment) stop(t testing.TB) {
 // waitReady waits until the front says that it can serve, and everything it holds.
 func (d *deployment) waitReady(t testing.TB) {
 	t.Helper()
+	if err := d.ready(t); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready is waitReady with an error for a store that does not come to serve.
+func (d *deployment) ready(t testing.TB) error {
+	t.Helper()
 	answer := ""
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		for _, p := range d.processes() {
 			if !p.alive() {
-				t.Fatalf("%s ended instead of becoming ready\n%s", p.name, p.logTail())
+				return fmt.Errorf("%s ended instead of becoming ready\n%s", p.name, p.logTail())
 			}
 		}
 		ready, text := d.servesAll(t)
 		if ready {
-			return
+			return nil
 		}
 		answer = text
 	}
-	t.Fatalf("not ready after a minute: %s\n%s", answer, d.front.logTail())
+	return fmt.Errorf("not ready after a minute: %s\n%s", answer, d.front.logTail())
 }
 
 // servesAll reports whether the front serves everything that the store holds, and what it says of that.

@@ -153,7 +153,10 @@ func (r *recorded) try(t *testing.T, c powerCut, whole bool) (errs []error) {
 		return []error{fmt.Errorf("mount: %w", err)}
 	}
 	defer r.leave(t)
-	if err := r.d.tryStart(t); err != nil {
+	for _, p := range r.d.processes() {
+		p.start(t)
+	}
+	if err := r.d.ready(t); err != nil {
 		return []error{err}
 	}
 	for _, w := range r.crew.writers {
@@ -170,8 +173,8 @@ func (r *recorded) works(t *testing.T, c powerCut) (errs []error) {
 	t.Helper()
 	w := r.crew.writers[0]
 	if c.cut >= r.ready {
-		if got, want := listAll(t, w.s3, crewBucket), r.crew.holds(); !slices.Equal(got, want) {
-			errs = append(errs, fmt.Errorf("the listing has %d keys, %d objects are there: missing %q, too many %q", len(got), len(want), without(want, got), without(got, want)))
+		if err := r.crew.misListed(t); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	r.d.wantWhole(t)

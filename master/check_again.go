@@ -174,36 +174,21 @@ func (c *check) nameSuspects(ctx context.Context) (all bool, err error) {
 // nameOthers finds suspects in the rows of uploads that have ended and of
 // manifests that were given up, which the garbage queue stands for as a whole.
 func (c *check) nameOthers(ctx context.Context, tx metadb.Tx) error {
-	other := func(extents []meta.Extent) {
-		for _, p := range pieces(extents) {
-			if x := c.suspects[p]; x != nil {
-				x.other = true
+	for _, rows := range uploadRows() {
+		err := tx.Scan(rows.Start, rows.End, func(k, row []byte) (bool, error) {
+			extents, err := rows.extents(k, row)
+			for _, p := range pieces(extents) {
+				if x := c.suspects[p]; x != nil && err == nil {
+					x.other = true
+				}
 			}
+			return true, ctx.Err()
+		})
+		if err != nil {
+			return err
 		}
 	}
-	r := metadb.AllParts()
-	err := tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
-		if p, err := metadb.UnmarshalPart(row); err == nil {
-			other(p.Extents)
-		}
-		return true, ctx.Err()
-	})
-	if err != nil {
-		return err
-	}
-	r = metadb.AllManifests()
-	return tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
-		if _, _, chunk, ok := metadb.ParseManifestKey(k); !ok || chunk == 0 {
-			return true, nil
-		}
-		parts, err := metadb.UnmarshalManifestChunk(row)
-		for i := range parts {
-			if err == nil {
-				other(parts[i].Extents)
-			}
-		}
-		return true, ctx.Err()
-	})
+	return nil
 }
 
 // decide says what a suspect is.

@@ -134,7 +134,7 @@ func (c *check) list(ctx context.Context, in idRange) (map[meta.VolumeID]*listin
 
 func (c *check) listVolume(ctx context.Context, v *boundVolume, in idRange, l *listing) error {
 	for after := in.before(); ; {
-		infos, err := c.listPage(ctx, v, after)
+		infos, err := c.e.listPage(ctx, v.Number, after, checkPage)
 		if err != nil {
 			return err
 		}
@@ -166,14 +166,15 @@ func (c *check) listVolume(ctx context.Context, v *boundVolume, in idRange, l *l
 	}
 }
 
-func (c *check) listPage(ctx context.Context, v *boundVolume, after volume.BlobID) ([]volume.Info, error) {
+// listPage lists the next blobs of a volume.
+func (e *Engine) listPage(ctx context.Context, number meta.VolumeID, after volume.BlobID, limit int) ([]volume.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkListTimeout)
 	defer cancel()
-	blobs, err := c.e.volume(ctx, v.Number)
+	blobs, err := e.volume(ctx, number)
 	if err != nil {
 		return nil, err
 	}
-	return blobs.List(ctx, after, checkPage)
+	return blobs.List(ctx, after, limit)
 }
 
 // verify reads the blobs of a listing from an index on, and what they say that they

@@ -54,6 +54,18 @@ func parseDamage(k, row []byte) (Damage, error) {
 // damageKey is where damage to an extent is recorded.
 func (l location) damageKey() []byte { return metadb.DamageKey(l.bucket, l.key, l.seq, l.part) }
 
+// listedAsDamaged reports whether an extent is on the list of what can not be read.
+func listedAsDamaged(tx metadb.Tx, at location) (bool, error) {
+	if at.kind == partRow {
+		return false, nil
+	}
+	_, err := tx.Get(at.damageKey())
+	if errors.Is(err, metadb.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // maxCause bounds the text that says why an extent can not be restored.
 const maxCause = 1 << 10
 

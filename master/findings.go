@@ -34,7 +34,6 @@ type FindingsStats struct {
 // look at each.
 type findings struct {
 	e      *Engine
-	woken  chan struct{}
 	heard  map[meta.VolumeID]heard
 	search search
 
@@ -46,7 +45,7 @@ type findings struct {
 type heard struct{ run, seq uint64 }
 
 func newFindings(e *Engine) *findings {
-	f := &findings{e: e, woken: make(chan struct{}), heard: make(map[meta.VolumeID]heard)}
+	f := &findings{e: e, heard: make(map[meta.VolumeID]heard)}
 	f.search.asked = newWanted()
 	return f
 }
@@ -55,7 +54,7 @@ func newFindings(e *Engine) *findings {
 func (f *findings) Name() string { return "findings of the volumes" }
 
 // Woken never signals: volumes are asked from time to time.
-func (f *findings) Woken() <-chan struct{} { return f.woken }
+func (f *findings) Woken() <-chan struct{} { return nil }
 
 func (f *findings) snapshot() FindingsStats {
 	return FindingsStats{
@@ -107,7 +106,7 @@ func (f *findings) listen(ctx context.Context, v *boundVolume) (more bool, err e
 	}
 	found, err := blobs.Damaged(ctx, at.seq, findingsBatch)
 	if err == nil {
-		err = f.take(ctx, v.Number, blobs, found)
+		err = f.take(ctx, v.Number, found)
 	}
 	switch {
 	case ofTheVolume(err):
@@ -131,7 +130,7 @@ type described struct {
 
 // take has what was found on a volume repaired or, where it does not say what it is
 // part of, searched for.
-func (f *findings) take(ctx context.Context, number meta.VolumeID, blobs Blobs, found []volume.Damage) error {
+func (f *findings) take(ctx context.Context, number meta.VolumeID, found []volume.Damage) error {
 	var known []described
 	unknown := newWanted()
 	for _, d := range found {
@@ -141,21 +140,15 @@ func (f *findings) take(ctx context.Context, number meta.VolumeID, blobs Blobs, 
 			continue
 		}
 		piece := meta.Piece{Volume: number, Blob: meta.BlobID(d.Blob)}
-		info, err := blobs.Stat(ctx, d.Blob)
-		if errors.Is(err, volume.ErrNotFound) {
-			continue // deleted since
-		}
-		var x metadb.Descriptor
-		if err == nil {
-			x, err = metadb.UnmarshalDescriptor(info.Descriptor)
-		} else if !isBad(err) {
+		switch x, err := f.e.descriptorOf(ctx, piece); {
+		case err == nil:
+			known = append(known, described{piece, x})
+		case errors.Is(err, volume.ErrNotFound): // deleted since
+		case errors.Is(err, volume.ErrCorrupt):
+			unknown.pieces[piece] = true
+		default:
 			return err
 		}
-		if err != nil {
-			unknown.pieces[piece] = true
-			continue
-		}
-		known = append(known, described{piece, x})
 	}
 	if err := f.locate(ctx, known); err != nil {
 		return err
@@ -250,16 +243,4 @@ func (f *findings) queueBatch(ctx context.Context, batch []badPiece) error {
 	}
 	f.queued.Add(uint64(len(queued)))
 	return nil
-}
-
-// listedAsDamaged reports whether an extent is on the list of what can not be read.
-func listedAsDamaged(tx metadb.Tx, at location) (bool, error) {
-	if at.kind == partRow {
-		return false, nil
-	}
-	_, err := tx.Get(at.damageKey())
-	if errors.Is(err, metadb.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }

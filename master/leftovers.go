@@ -205,17 +205,17 @@ func (w *leftovers) change(ctx context.Context, fn func(l *metadb.Leftovers, kno
 }
 
 func changeLeftovers(tx metadb.Tx, fn func(l *metadb.Leftovers, known bool)) error {
-	_, err := tx.Get(metadb.LeftoversKey())
-	known := err == nil
-	if err != nil && !errors.Is(err, metadb.ErrNotFound) {
-		return err
+	var l metadb.Leftovers
+	row, err := tx.Get(metadb.LeftoversKey())
+	known := !errors.Is(err, metadb.ErrNotFound)
+	if err == nil {
+		l, err = metadb.UnmarshalLeftovers(row)
 	}
-	l, err := record(tx, metadb.LeftoversKey(), metadb.UnmarshalLeftovers)
-	if err != nil {
+	if known && err != nil {
 		return fmt.Errorf("state of the look for leftovers: %w", err)
 	}
 	fn(&l, known)
-	row, err := metadb.MarshalLeftovers(&l)
+	row, err = metadb.MarshalLeftovers(&l)
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 	if !ok {
 		return w.pass(ctx, i)
 	}
-	infos, err := w.listPage(ctx, v.Number, volume.BlobID(k.left[i].Blob))
+	infos, err := w.e.listPage(ctx, v.Number, volume.BlobID(k.left[i].Blob), listBatch)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.leave(v.Number, err)
@@ -141,16 +141,6 @@ func (w *leftovers) pass(ctx context.Context, i int) (State, error) {
 	k.left = slices.Delete(k.left, i, i+1)
 	k.pages++
 	return State{More: true}, nil
-}
-
-func (w *leftovers) listPage(ctx context.Context, number meta.VolumeID, after volume.BlobID) ([]volume.Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkListTimeout)
-	defer cancel()
-	blobs, err := w.e.volume(ctx, number)
-	if err != nil {
-		return nil, err
-	}
-	return blobs.List(ctx, after, listBatch)
 }
 
 // next returns the first of the volumes that is not away; below zero where all
@@ -228,12 +218,11 @@ func (w *leftovers) settle(ctx context.Context) (State, error) {
 			w.look = nil
 			return State{Wait: leftoverIdle}, w.keepAll(ctx, k, excess)
 		}
-		if found = found[n:]; len(found) > 0 {
-			err = w.giveUpAll(ctx, left, nil)
-		} else {
-			err = w.giveUpAll(ctx, left, k)
+		var done *look
+		if found = found[n:]; len(found) == 0 {
+			done = k
 		}
-		if err != nil {
+		if err := w.giveUpAll(ctx, left, done); err != nil {
 			return State{}, err
 		}
 	}
@@ -346,10 +335,8 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 			entry.Pieces = append(entry.Pieces, b.Piece)
 			bytes += b.size
 		}
-		if len(entry.Pieces) > 0 {
-			if err := queue(tx, now.Add(w.grace), entry); err != nil {
-				return err
-			}
+		if err := queueUnlessEmpty(tx, now.Add(w.grace), entry); err != nil {
+			return err
 		}
 		return changeLeftovers(tx, func(l *metadb.Leftovers, _ bool) {
 			l.Found += uint64(len(entry.Pieces))

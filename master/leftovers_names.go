@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tdkvs/master/meta"
@@ -54,54 +55,68 @@ type sized struct {
 	size int64
 }
 
-// eachNamed goes over all that names blobs: versions, parts, those of uploads that
-// have ended included, manifests, whether an object refers to them or not, and the
-// garbage queue. A kind of row that comes to name blobs must be added here.
-func eachNamed(ctx context.Context, tx metadb.Tx, visit func(meta.Piece)) error {
-	all := func(extents []meta.Extent) {
-		for _, p := range pieces(extents) {
-			visit(p)
-		}
-	}
-	version := func(_, row []byte) error {
+// naming is a kind of row that names blobs by extents.
+type naming struct {
+	metadb.Range
+	extents func(k, row []byte) ([]meta.Extent, error)
+}
+
+// versionRows are the versions of all keys.
+func versionRows() []naming {
+	extents := func(_, row []byte) ([]meta.Extent, error) {
 		o, err := metadb.UnmarshalObject(row)
-		all(o.Extents)
-		return err
+		return o.Extents, err
 	}
-	for _, rows := range []struct {
-		metadb.Range
-		read func(k, row []byte) error
-	}{
-		{metadb.AllObjects(), version},
-		{metadb.AllVersions(), version},
-		{metadb.AllParts(), func(_, row []byte) error {
+	return []naming{{metadb.AllObjects(), extents}, {metadb.AllVersions(), extents}}
+}
+
+// uploadRows are parts, those of uploads that have ended included, and manifests,
+// whether an object refers to them or not.
+func uploadRows() []naming {
+	return []naming{
+		{metadb.AllParts(), func(_, row []byte) ([]meta.Extent, error) {
 			p, err := metadb.UnmarshalPart(row)
-			all(p.Extents)
-			return err
+			return p.Extents, err
 		}},
-		{metadb.AllManifests(), func(k, row []byte) error {
-			if _, _, chunk, ok := metadb.ParseManifestKey(k); ok && chunk == 0 {
-				return nil // the index
+		{metadb.AllManifests(), func(k, row []byte) (all []meta.Extent, err error) {
+			switch _, _, chunk, ok := metadb.ParseManifestKey(k); {
+			case !ok:
+				return nil, metadb.ErrBadRecord
+			case chunk == 0:
+				return nil, nil // the index
 			}
 			parts, err := metadb.UnmarshalManifestChunk(row)
 			for i := range parts {
-				all(parts[i].Extents)
+				all = append(all, parts[i].Extents...)
 			}
-			return err
+			return all, err
 		}},
-		{metadb.GarbageRange(), func(_, row []byte) error {
-			g, err := metadb.UnmarshalGarbage(row)
-			for _, p := range g.Pieces {
-				visit(p)
-			}
+	}
+}
+
+// eachNamed goes over all that names blobs: versions, parts, manifests and the
+// garbage queue. A kind of row that comes to name blobs must be added here.
+func eachNamed(ctx context.Context, tx metadb.Tx, visit func(meta.Piece)) error {
+	all := func(named []meta.Piece) {
+		for _, p := range named {
+			visit(p)
+		}
+	}
+	for _, rows := range slices.Concat(versionRows(), uploadRows()) {
+		err := eachRow(ctx, tx, rows.Range, func(k, row []byte) error {
+			extents, err := rows.extents(k, row)
+			all(pieces(extents))
 			return err
-		}},
-	} {
-		if err := eachRow(ctx, tx, rows.Range, rows.read); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return eachRow(ctx, tx, metadb.GarbageRange(), func(_, row []byte) error {
+		g, err := metadb.UnmarshalGarbage(row)
+		all(g.Pieces)
+		return err
+	})
 }
 
 // eachRow reads rows, and lets others have a processor for as long as it took.

@@ -84,16 +84,11 @@ const foundOps = 2 * moveBatch / 3
 
 // queueOld queues what is no longer recorded.
 func (rec *recorder) queueOld() error {
-	if len(rec.strange) > 0 {
-		g := metadb.Garbage{Kind: metadb.GarbageLeftovers, Queued: rec.now, Pieces: rec.strange}
-		if err := queue(rec.tx, rec.now.Add(rec.e.leftovers.grace), g); err != nil {
-			return err
-		}
+	g := metadb.Garbage{Kind: metadb.GarbageLeftovers, Queued: rec.now, Pieces: rec.strange}
+	if err := queueUnlessEmpty(rec.tx, rec.now.Add(rec.e.leftovers.grace), g); err != nil {
+		return err
 	}
-	if len(rec.old) == 0 {
-		return nil
-	}
-	return queue(rec.tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: rec.old})
+	return queueUnlessEmpty(rec.tx, rec.now, metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: rec.now, Pieces: rec.old})
 }
 
 // takeBack removes the garbage entry that names the new pieces. Were it gone, the

@@ -138,6 +138,14 @@ func queue(tx metadb.Tx, due time.Time, g metadb.Garbage) error {
 	return err
 }
 
+// queueUnlessEmpty is queue for an entry that names pieces, if there are any.
+func queueUnlessEmpty(tx metadb.Tx, due time.Time, g metadb.Garbage) error {
+	if len(g.Pieces) == 0 {
+		return nil
+	}
+	return queue(tx, due, g)
+}
+
 // queueKey adds one entry to the garbage queue and returns its key.
 func queueKey(tx metadb.Tx, due time.Time, g metadb.Garbage) ([]byte, error) {
 	row, err := metadb.MarshalGarbage(&g)
@@ -165,10 +173,7 @@ func random8() [8]byte {
 
 // retireBlobs queues pieces that readers may be at, if there are any.
 func (e *Engine) retireBlobs(tx metadb.Tx, p []meta.Piece, now time.Time) error {
-	if len(p) == 0 {
-		return nil
-	}
-	return queue(tx, now.Add(e.grace), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
+	return queueUnlessEmpty(tx, now.Add(e.grace), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
 }
 
 // lateWrite is how long a volume may be at a write that nobody waits for any more.
@@ -177,10 +182,7 @@ const lateWrite = 10 * time.Minute
 // retireLate queues pieces that are part of nothing and that their volumes may yet
 // be at: were they collected before, they would come to be there for ever.
 func (e *Engine) retireLate(tx metadb.Tx, p []meta.Piece, now time.Time) error {
-	if len(p) == 0 {
-		return nil
-	}
-	return queue(tx, now.Add(max(e.grace, lateWrite)), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
+	return queueUnlessEmpty(tx, now.Add(max(e.grace, lateWrite)), metadb.Garbage{Kind: metadb.GarbageBlobs, Queued: now, Pieces: p})
 }
 
 // pieces returns the pieces of extents, but for missing ones.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -68,7 +67,7 @@ const endpointFile = "endpoint"
 
 // leaveEndpoint writes where the process is reached that listens on an address.
 func leaveEndpoint(dir, address string) error {
-	return os.WriteFile(filepath.Join(dir, endpointFile), []byte(reachAt(address)+"\n"), 0o600)
+	return vfs.WriteFileAtomic(vfs.OS(), filepath.Join(dir, endpointFile), []byte(reachAt(address)+"\n"))
 }
 
 // leftEndpoint reads where a store was last reached; empty where it never was.

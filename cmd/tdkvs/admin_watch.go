@@ -123,9 +123,7 @@ func (p *progress) part() float64 {
 	switch r := p.last; {
 	case p.ended():
 		return 1
-	case !r.Active:
-		return 0.99
-	case r.Pass > 1:
+	case !r.Active, r.Pass > 1:
 		return 0.99
 	default:
 		return min(0.99, float64(r.Scanned)/float64(max(1, r.Expected)))

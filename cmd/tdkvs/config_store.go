@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"tdkvs/master"
 	"tdkvs/master/erasure"
@@ -61,6 +62,22 @@ func (p placeConfig) check(doc *document, path string) {
 // settings are the part of a volume in the store as the engine takes it.
 func (p placeConfig) settings() master.VolumeSettings {
 	return master.VolumeSettings{Zone: p.Zone, Weight: p.Weight}
+}
+
+// engine completes what an engine is made of.
+func (s storeConfig) engine(c master.Config) master.Config {
+	c.GarbageGrace, c.LeftoverGrace = engineGrace(s.GarbageGrace), engineGrace(s.LeftoverGrace)
+	c.Replicas, c.Classes = s.Replicas, s.classes()
+	c.WriteMemory, c.ReadMemory = int64(s.BodyMemory/2), int64(s.BodyMemory/2)
+	return c
+}
+
+// engineGrace is a setting as master.Config takes it: below zero is none.
+func engineGrace(setting time.Duration) time.Duration {
+	if setting == 0 {
+		return -1
+	}
+	return setting
 }
 
 // minBodyMemory is enough for a few requests of any kind at a time.

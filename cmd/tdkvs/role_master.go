@@ -88,12 +88,7 @@ func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.E
 		remote.Settings = v.settings()
 		volumes[i] = remote
 	}
-	engine, err := openEngine(ctx, master.Config{
-		DB: db, Volumes: volumes, Logger: with.log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
-		MoveRate: with.moveRate,
-		Replicas: cfg.Replicas, Classes: cfg.classes(),
-		WriteMemory: int64(cfg.BodyMemory / 2), ReadMemory: int64(cfg.BodyMemory / 2),
-	}, cfg.VolumeWait)
+	engine, err := openEngine(ctx, cfg.engine(master.Config{DB: db, Volumes: volumes, Logger: with.log, MoveRate: with.moveRate}), cfg.VolumeWait)
 	if err != nil {
 		return nil, err
 	}

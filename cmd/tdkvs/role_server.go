@@ -5,7 +5,6 @@ import (
 	"flag"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,11 +71,7 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 		volumes[i] = master.Volume{Name: store.path, Blobs: store.Store, Settings: cfg.Dirs[i].settings()}
 		workers[i] = store.Run
 	}
-	engine, err := master.Open(ctx, master.Config{
-		DB: db, Volumes: volumes, Logger: log, GarbageGrace: engineGrace(cfg.GarbageGrace), LeftoverGrace: engineGrace(cfg.LeftoverGrace),
-		Replicas: cfg.Replicas, Classes: cfg.classes(),
-		WriteMemory: int64(cfg.BodyMemory / 2), ReadMemory: int64(cfg.BodyMemory / 2),
-	})
+	engine, err := master.Open(ctx, cfg.engine(master.Config{DB: db, Volumes: volumes, Logger: log}))
 	if err != nil {
 		return err
 	}
@@ -136,12 +131,4 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 		}
 	}
 	return db, stores, err
-}
-
-// engineGrace is a setting as master.Config takes it: below zero is none.
-func engineGrace(setting time.Duration) time.Duration {
-	if setting == 0 {
-		return -1
-	}
-	return setting
 }
