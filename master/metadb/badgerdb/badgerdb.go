@@ -67,9 +67,13 @@ func Open(dir string, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open metadata in %s: %w", dir, err)
 	}
+	kept, err := newStore(dir, bdb)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open metadata in %s: %w", dir, err), bdb.Close())
+	}
 	o.Logger.Info("metadata open", "dir", dir, "tables", sum.tables, "bytes", sum.bytes, "took", time.Since(start).Round(time.Millisecond))
 
-	db := &DB{dir: dir, log: o.Logger, lock: lock, store: newStore(dir, bdb)}
+	db := &DB{dir: dir, log: o.Logger, lock: lock, store: kept}
 	db.idle.L = &db.mu
 	sp := &space{dir: dir, reserve: o.Reserve, free: o.FreeSpace, now: time.Now}
 	db.combiner = newCombiner(db.store, sp, int(bdb.MaxBatchSize()))

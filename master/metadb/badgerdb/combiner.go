@@ -64,13 +64,13 @@ type combiner struct {
 }
 
 // newCombiner starts a combiner. maxTxn is the engine's own limit on a
-// transaction, in bytes; a full transaction of ours must fit beside what a
-// batch already holds.
+// transaction, in bytes; a full transaction of ours, and the number of the commit,
+// must fit beside what a batch already holds.
 func newCombiner(eng engine, sp *space, maxTxn int) *combiner {
 	c := &combiner{
 		eng:       eng,
 		space:     sp,
-		batchSize: maxTxn - metadb.MaxTxBytes - (metadb.MaxTxOps+1)*entryOverhead,
+		batchSize: maxTxn - metadb.MaxTxBytes - (metadb.MaxTxOps+2)*entryOverhead,
 		queue:     make(chan *request, queueSize),
 		closing:   make(chan struct{}),
 		stopped:   make(chan struct{}),

@@ -19,6 +19,10 @@
 // newest durable timestamp and so never waits for a commit under way, and never
 // sees one that failed.
 //
+// Each commit has the number after the one before, and sets one key of the engine
+// itself to it (store.go): what is left of a commit that only deleted is nothing,
+// once compacted, and no number is ever used twice.
+//
 // # What makes a commit durable
 //
 // As read in Badger 4.9's source, and seen with strace:

@@ -2,8 +2,10 @@ package badgerdb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -14,6 +16,12 @@ import (
 // dataPrefix is put before every key. It keeps the empty key, and keys that
 // begin like Badger's own, possible, and leaves room for keys of the engine.
 const dataPrefix = 'd'
+
+// seqKey holds the number of the newest commit. Badger itself knows only those of
+// the entries that it still has, and what a commit has deleted leaves none.
+func seqKey() []byte { return []byte{'s'} }
+
+func seqValue(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
 // store is Badger as the combiner sees it: snapshots of what is durable, and
 // commits of whole batches, one at a time.
@@ -26,10 +34,35 @@ type store struct {
 	reading   map[uint64]int
 }
 
-func newStore(dir string, bdb *badger.DB) *store {
-	s := &store{bdb: bdb, names: names{dir: dir}, committed: bdb.MaxVersion(), reading: map[uint64]int{}}
+func newStore(dir string, bdb *badger.DB) (*store, error) {
+	newest, err := newestCommit(bdb)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{bdb: bdb, names: names{dir: dir}, committed: newest, reading: map[uint64]int{}}
 	bdb.SetDiscardTs(s.committed)
-	return s
+	return s, nil
+}
+
+// newestCommit is the number of the newest commit, 0 in a new store.
+func newestCommit(bdb *badger.DB) (uint64, error) {
+	txn := bdb.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	item, err := txn.Get(seqKey())
+	if errors.Is(err, badger.ErrKeyNotFound) { // a release before this one made it, or nothing was committed
+		return bdb.MaxVersion(), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: number of the newest commit: %w", metadb.ErrCorrupt, err)
+	}
+	value, err := itemValue(item)
+	if err == nil && len(value) != 8 {
+		err = fmt.Errorf("%w: the number of the newest commit has %d bytes", metadb.ErrCorrupt, len(value))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return max(binary.BigEndian.Uint64(value), bdb.MaxVersion()), nil
 }
 
 // snapshot opens the newest durable state for reading.
@@ -56,7 +89,10 @@ func (s *store) commit(batch *overlay) error {
 	ts := s.committed + 1 // only this goroutine changes it
 	txn := s.bdb.NewTransactionAt(s.committed, true)
 	defer txn.Discard()
-	var err error
+	err := txn.Set(seqKey(), seqValue(ts))
+	if err != nil {
+		return err
+	}
 	batch.Scan(func(w *write) bool {
 		if w.deleted {
 			err = txn.Delete(prefixed(nil, w.key))
