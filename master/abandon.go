@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -51,6 +52,7 @@ func (e *Engine) abandon(ctx context.Context, p []meta.Piece, unknown bool) {
 		})
 	}
 	wg.Wait()
+	failpoint.At("put/abandoned")
 	e.queuePieces(ctx, left)
 }
 

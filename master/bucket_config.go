@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -49,6 +50,7 @@ func (e *Engine) SetBucketConfig(ctx context.Context, bucket, kind string, doc [
 			}
 			return tx.Set(metadb.ConfigKey(bucket, kind), doc)
 		})
+		failpoint.At("bucket/configured")
 	}
 	return fault("set bucket "+kind, bucket, "", err)
 }

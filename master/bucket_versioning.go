@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -39,6 +40,7 @@ func (e *Engine) changeBucket(ctx context.Context, bucket string, change func(*m
 		return err
 	}
 	_, err := e.update(ctx, func(tx metadb.Tx) error { return editBucket(tx, bucket, change) })
+	failpoint.At("bucket/changed")
 	return err
 }
 

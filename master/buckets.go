@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -41,6 +42,7 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) error {
 		}
 		return tx.Set(metadb.BucketKey(b.Name), row)
 	})
+	failpoint.At("bucket/created")
 	return err
 }
 
@@ -129,10 +131,12 @@ func (e *Engine) DeleteBucket(ctx context.Context, name string) error {
 			done, err = e.deleteBucketStep(tx, name, e.now())
 			return err
 		})
+		failpoint.At("bucket/deleting")
 		if err != nil {
 			return fault(op, name, "", err)
 		}
 	}
+	failpoint.At("bucket/deleted")
 	e.garbage.wake()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -29,6 +30,7 @@ func (e *Engine) DrainVolume(ctx context.Context, number meta.VolumeID) error {
 	if err := e.canDrain(ctx, v); err != nil {
 		return err
 	}
+	failpoint.At("drain/allowed")
 	return e.setVolumeState(ctx, number, metadb.VolumeDraining, placement.Active, placement.Draining)
 }
 

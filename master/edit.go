@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -45,6 +46,7 @@ func (e *Engine) edit(ctx context.Context, bucket string, fn func(*edit) error) 
 		if err := e.retireBlobs(tx, x.blobs, x.now); err != nil {
 			return err
 		}
+		failpoint.At("edit/written")
 		return changeUsage(tx, bucket, x.usage)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -134,7 +135,7 @@ func (c *collector) Step(ctx context.Context) (State, error) {
 	}
 	if len(entries) == 0 {
 		if c.cursor == nil {
-			return State{Wait: garbagePoll}, nil
+			return State{Wait: failpoint.Or(garbagePoll, garbagePoll/25)}, nil
 		}
 		c.cursor = nil // rows may have been added behind it
 		return State{More: true}, nil
@@ -216,7 +217,9 @@ func (c *collector) settle(ctx context.Context, entries []entry, now time.Time) 
 			}
 		}
 	}
+	failpoint.At("garbage/due")
 	failed := c.deleteBlobs(ctx, blobs, now)
+	failpoint.At("garbage/removed")
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -246,6 +249,7 @@ func (c *collector) commit(ctx context.Context, entries []entry) error {
 	if err != nil {
 		return fmt.Errorf("commit to the garbage queue: %w", err)
 	}
+	failpoint.At("garbage/settled")
 	c.cursor = metadb.After(entries[len(entries)-1].key)
 	c.count(by)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -52,6 +53,7 @@ func (c *collector) expand(ctx context.Context, en entry, now time.Time) error {
 	if !en.due.IsZero() {
 		return c.commit(ctx, []entry{en})
 	}
+	failpoint.At("garbage/expanded")
 	_, err = c.e.update(ctx, func(tx metadb.Tx) error {
 		for _, k := range b.rows {
 			if err := tx.Delete(k); err != nil {
@@ -60,6 +62,7 @@ func (c *collector) expand(ctx context.Context, en entry, now time.Time) error {
 		}
 		return nil
 	})
+	failpoint.At("garbage/advanced")
 	return err
 }
 

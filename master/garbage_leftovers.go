@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/volume"
 )
@@ -43,6 +44,7 @@ func (c *collector) settleLeftovers(ctx context.Context, en entry, now time.Time
 		}
 	}
 	en.Pieces = unused
+	failpoint.At("leftovers/doomed")
 	return c.settle(ctx, []entry{en}, now)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -91,6 +92,7 @@ func (w *leftovers) begin(ctx context.Context) error {
 		}
 		l.Alive, l.Clean, l.Unsure = w.said, false, time.Time{}
 	})
+	failpoint.At("leftovers/begun")
 	w.begun = err == nil
 	return err
 }
@@ -162,6 +164,7 @@ func (w *leftovers) end(ctx context.Context) {
 		l.Alive, l.Clean = w.e.now(), true
 		w.noteUnsure(l)
 	})
+	failpoint.At("leftovers/clean")
 	w.begun = false // should it run again
 	if err != nil {
 		w.e.log.Warn("a clean stop could not be recorded: the next start looks for leftovers", "error", err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -95,6 +96,7 @@ func (w *leftovers) list(ctx context.Context) (State, error) {
 		return State{Wait: leftoverRetry}, nil
 	case i < 0 || k.n >= w.most || k.pages >= leftoverPages:
 		k.listed = true
+		failpoint.At("leftovers/listed")
 		if k.n > 0 {
 			k.turn = w.e.layouts.turnOver()
 		}
@@ -353,6 +355,7 @@ func (w *leftovers) giveUp(ctx context.Context, left []leftover, done *look) err
 	if err != nil {
 		return fmt.Errorf("queue leftovers: %w", err)
 	}
+	failpoint.At("leftovers/queued")
 	if len(entry.Pieces) > 0 {
 		w.e.log.InfoContext(ctx, "nothing names these blobs, as a crash or a volume that was lost leaves them: they will be removed", "pieces", piecesText(entry.Pieces), "in", w.grace)
 	}

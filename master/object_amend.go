@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 )
 
@@ -43,6 +44,7 @@ func (e *Engine) amend(ctx context.Context, bucket, key, versionID string,
 		}
 		return x.setNoncurrent(o)
 	})
+	failpoint.At("amend/committed")
 	return amended, err
 }
 

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -47,6 +48,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, bucket string, items []meta.
 // deleteSome deletes as many of items, from the first on, as one transaction
 // can, and returns how many those are: one at least.
 func (e *Engine) deleteSome(ctx context.Context, bucket string, items []meta.DeleteItem, results []meta.DeleteResult) (done int, err error) {
+	failpoint.At("delete/begun")
 	_, err = e.edit(ctx, bucket, func(x *edit) error {
 		done = 0
 		for _, item := range items[:min(len(items), deleteBatch)] {
@@ -63,6 +65,10 @@ func (e *Engine) deleteSome(ctx context.Context, bucket string, items []meta.Del
 		}
 		return nil
 	})
+	failpoint.At("delete/committed")
+	if done < len(items) {
+		failpoint.At("delete/between")
+	}
 	return done, err
 }
 
@@ -126,5 +132,6 @@ func (x *edit) deleteCurrent(key string, was *metadb.ObjectRow) (meta.DeleteResu
 	if _, err := x.put(was, &marker); err != nil {
 		return meta.DeleteResult{}, err
 	}
+	failpoint.At("delete/marked")
 	return meta.DeleteResult{VersionID: shownID(x.bucket, marker.VersionID), DeleteMarker: true}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -57,7 +58,9 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 		return meta.Object{}, err
 	}
 	obj.Size, obj.Digests, obj.Extents = stored.extent.Size, stored.digests, []meta.Extent{stored.extent}
+	failpoint.At("put/stored")
 	obj, unknown, err := e.commitPut(ctx, obj, req.Precondition, stored.unsettled)
+	failpoint.At("put/committed")
 	if err != nil {
 		e.abandon(ctx, stored.pieces(), unknown)
 		return meta.Object{}, err

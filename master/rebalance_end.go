@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -40,6 +41,7 @@ func (r *rebalancer) nextPass(ctx context.Context, epoch uint64) (State, error) 
 		}
 		return setRebalance(tx, &st)
 	})
+	failpoint.At("rebalance/passed")
 	if err != nil {
 		return State{}, err
 	}
@@ -79,6 +81,7 @@ func (r *rebalancer) finish(ctx context.Context, epoch uint64, stuck []metadb.St
 		ended = st
 		return setRebalance(tx, &st)
 	})
+	failpoint.At("rebalance/ended")
 	if err == nil && ended.Epoch == epoch {
 		message := "everything is where the topology places it"
 		if len(ended.Stuck) > 0 || ended.Short > 0 {
@@ -122,6 +125,7 @@ func (e *Engine) removeDrained(ctx context.Context, epoch uint64, stuck []metadb
 	if err := e.unnamed(ctx, drained); err != nil {
 		return err
 	}
+	failpoint.At("drain/unnamed")
 	return e.removeVolumes(ctx, epoch, drained)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -87,6 +88,7 @@ func (r *rebalancer) prepare(ctx context.Context, moves []*move, t turns) (moved
 		if err != nil {
 			return b, fmt.Errorf("queue the new pieces: %w", err)
 		}
+		failpoint.At("rebalance/intended")
 	}
 	var group sync.WaitGroup
 	for _, m := range moves {
@@ -186,6 +188,7 @@ func (r *rebalancer) copyPiece(ctx context.Context, m *move, from recordedPiece,
 		return m.blameSource(from.Piece, closing)
 	}
 	m.fine = append(m.fine, from.Volume, to.Volume)
+	failpoint.At("rebalance/copied")
 	return nil
 }
 
@@ -199,6 +202,7 @@ func (r *rebalancer) confirm(ctx context.Context, m *move, p meta.Piece) error {
 		return m.blameSource(p, err)
 	}
 	m.fine = append(m.fine, p.Volume)
+	failpoint.At("rebalance/confirmed")
 	return nil
 }
 

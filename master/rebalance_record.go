@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -46,6 +47,9 @@ func (r *rebalancer) record(ctx context.Context, b moved, also func(*recorder) e
 	})
 	if err != nil {
 		return err
+	}
+	if len(b.moves) > 0 {
+		failpoint.At("rebalance/switched")
 	}
 	r.e.garbage.wake()
 	for _, m := range b.moves {
@@ -291,6 +295,7 @@ func (r *rebalancer) dropIntents(ctx context.Context) error {
 		if err != nil || len(keys) == 0 {
 			return err
 		}
+		failpoint.At("rebalance/taken-back")
 		r.e.garbage.wake()
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/erasure"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
@@ -85,6 +86,7 @@ func (r *rebalancer) restoreShards(ctx context.Context, m *move, wanted []int) e
 		_ = w.CloseWithError(err) // never fails; io.EOF where all went well
 	}
 	_ = puts.Wait() // no error is returned above
+	failpoint.At("rebalance/restored")
 	notes.move(m)
 	switch {
 	case broken >= 0:

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/metadb"
 )
 
@@ -46,6 +47,7 @@ func (r *rebalancer) carryOut(ctx context.Context, l *layout, st *metadb.Rebalan
 		})
 	}
 	err := group.Wait()
+	failpoint.At("rebalance/made")
 	if ctx.Err() == nil {
 		r.judge(slices.Concat(batches...))
 	}

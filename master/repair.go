@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -74,9 +75,11 @@ func (r *rebalancer) repairs(ctx context.Context, l *layout, st *metadb.Rebalanc
 	if err == nil {
 		err = ctx.Err()
 	}
+	failpoint.At("repair/made")
 	if err == nil {
 		err = r.record(ctx, made, func(rec *recorder) error { return r.settleRepairs(rec, jobs) })
 	}
+	failpoint.At("repair/settled")
 	if err != nil {
 		r.cleaned = false // the new pieces are part of nothing
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 )
 
@@ -29,6 +30,7 @@ func (e *Engine) storeCopies(ctx context.Context, req storing, t *targets, b *bo
 		s.fail(ctx, err)
 		return stored{}, err
 	}
+	failpoint.At("put/copies")
 	s.settle(ctx)
 	x := meta.Extent{Size: of.size, Pieces: s.pieces()}
 	return stored{extent: x, digests: of.digests, unsettled: !t.settled(x.Pieces)}, nil

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 )
 
@@ -50,6 +51,7 @@ func (e *Engine) storeShards(ctx context.Context, req storing, b *body) (stored,
 		s.fail(ctx, err)
 		return stored{}, err
 	}
+	failpoint.At("put/shards")
 	s.settle(ctx)
 	x := meta.Extent{Size: of.size, Code: code, Pieces: make([]meta.Piece, code.Shards())}
 	copy(x.Pieces, s.made) // shorter where there are fewer volumes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/volume"
 )
@@ -34,6 +35,7 @@ func (e *Engine) storeSingle(ctx context.Context, req storing, t *targets, b *bo
 		open = func() (io.Reader, bool) { return bytes.NewReader(c.data[:n]), true }
 	}
 	piece, lost, err := e.putSingle(ctx, t, req.size, open, describe)
+	failpoint.At("put/single")
 	e.queuePieces(ctx, lost)
 	if failed := b.failed.Load(); failed != nil {
 		return stored{}, failed

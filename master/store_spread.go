@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 )
 
@@ -100,6 +101,7 @@ func (s *spread) note(w *pieceWriter) {
 	}
 	s.made[w.index] = w.written()
 	s.durable++
+	failpoint.At("put/piece")
 }
 
 // possible returns why there can not be enough pieces any more.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -145,11 +146,13 @@ func (e *Engine) firstStart(ctx context.Context, id metadb.Identity, probes []pr
 	if err := e.saveTopology(ctx, &id, t); err != nil {
 		return t, err
 	}
+	failpoint.At("first/recorded")
 	for i := range probes {
 		if err := probes[i].expecting(probes[i].identity.Volume).Claim(ctx, id.Cluster); err != nil {
 			return t, fmt.Errorf("claim volume %s: %w", probes[i].Name, err)
 		}
 		probes[i].identity.Cluster = id.Cluster
+		failpoint.At("first/claimed")
 	}
 	t.Ready = true
 	t.Version++

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -60,6 +61,7 @@ func (e *Engine) AddVolume(ctx context.Context, v NewVolume) (metadb.Volume, err
 	if err := p.expecting(p.identity.Volume).Claim(ctx, cluster); err != nil {
 		return metadb.Volume{}, fmt.Errorf("claim volume %s: %w", v.Name, err)
 	}
+	failpoint.At("volume/claimed")
 	p.identity.Cluster = cluster
 	var joined metadb.Volume
 	err := e.changeTopology(ctx, topologyChange{
@@ -201,6 +203,7 @@ func (e *Engine) changeTopology(ctx context.Context, c topologyChange) error {
 		}
 		return fmt.Errorf("record topology: %w", err)
 	}
+	failpoint.At("topology/recorded")
 	e.layouts.replace(l)
 	e.rebalance.wake()
 	return nil
@@ -218,6 +221,7 @@ func (e *Engine) removeVolumes(ctx context.Context, epoch uint64, drained []meta
 		if err := e.emptyVolume(ctx, number); err != nil {
 			return fmt.Errorf("empty volume %d: %w", number, err)
 		}
+		failpoint.At("drain/emptied")
 		if err := e.forget(ctx, number); err != nil {
 			return err
 		}
@@ -286,6 +290,7 @@ func (e *Engine) forget(ctx context.Context, number meta.VolumeID) error {
 	if err := e.saveTopology(ctx, nil, t); err != nil {
 		return err
 	}
+	failpoint.At("drain/forgotten")
 	e.layouts.replace(l)
 	return nil
 }

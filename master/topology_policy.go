@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -169,6 +170,7 @@ func (e *Engine) LoseVolume(ctx context.Context, number meta.VolumeID) error {
 		mark(t, number, metadb.VolumeLost, placement.Active, placement.Dead)
 	}})
 	if err == nil {
+		failpoint.At("volume/lost")
 		e.lost[number] = l.volumes[number]
 		e.log.WarnContext(ctx, "a volume is lost: what it held is made anew from what is elsewhere", "volume", number, "uuid", v.UUID)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -63,6 +64,7 @@ func (e *Engine) takeBack(ctx context.Context, v metadb.Volume, from Volume) err
 		also: func(tx metadb.Tx) error { return e.leftovers.askAbout(tx, v.Number) },
 	})
 	if err == nil {
+		failpoint.At("volume/returned")
 		delete(e.lost, v.Number)
 		e.volumeIsBack()
 		e.log.InfoContext(ctx, "a volume that was lost is back; what nothing names on it is looked for", "volume", v.Number, "uuid", v.UUID)

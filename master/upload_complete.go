@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 )
@@ -52,7 +53,9 @@ func (e *Engine) completeUpload(ctx context.Context, req meta.CompleteRequest) (
 			UploadID: up.UploadID, Manifest: newManifestName(), Parts: len(req.Parts),
 		},
 	}
+	failpoint.At("complete/begun")
 	o, unknown, err := c.run(ctx)
+	failpoint.At("complete/committed")
 	if err != nil && !unknown {
 		c.discard(ctx)
 	}
@@ -112,12 +115,12 @@ func (c *completion) run(ctx context.Context) (o meta.Object, unknown bool, err 
 	c.next = 1
 	var offset int64
 	for parts := c.req.Parts; len(parts) > 0; {
-		if len(c.pending) == manifestRowsPerTx {
+		if len(c.pending) == failpoint.Or(manifestRowsPerTx, 1) {
 			if err := c.flush(ctx); err != nil {
 				return o, false, err
 			}
 		}
-		placed := make([]meta.Part, min(len(parts), metadb.MaxChunkParts))
+		placed := make([]meta.Part, min(len(parts), failpoint.Or(metadb.MaxChunkParts, 1)))
 		copy(placed, parts)
 		at := offset
 		for i := range placed {
@@ -154,6 +157,7 @@ func (c *completion) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failpoint.At("complete/flushed")
 	c.wrote = true
 	c.next += uint32(len(c.pending))
 	c.pending = nil
@@ -294,6 +298,7 @@ func (c *completion) discard(ctx context.Context) {
 		return
 	}
 	r := metadb.ManifestRange(c.object.UploadID, c.object.Manifest)
+	failpoint.At("complete/discarding")
 	_, err := c.engine.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error {
 		rows, err := firstKeys(tx, r, metadb.MaxTxOps)
 		if err != nil {

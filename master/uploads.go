@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -73,6 +74,7 @@ func (e *Engine) CreateUpload(ctx context.Context, up meta.Upload) (meta.Upload,
 			}
 			return setUpload(tx, &up)
 		})
+		failpoint.At("upload/created")
 	}
 	if err != nil {
 		return meta.Upload{}, fault("create upload", up.Bucket, up.Key, err)
@@ -164,6 +166,7 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 		return meta.Part{}, err
 	}
 	part := meta.Part{Number: number, Size: stored.extent.Size, Digests: stored.digests, Extents: []meta.Extent{stored.extent}}
+	failpoint.At("part/stored")
 	unknown, err := e.update(ctx, func(tx metadb.Tx) error {
 		if err := e.commitPart(tx, bucket, key, uploadID, &part); err != nil || !stored.unsettled {
 			return err
@@ -171,6 +174,7 @@ func (e *Engine) putPart(ctx context.Context, bucket, key, uploadID string, numb
 		now := e.now()
 		return queueRepair(tx, now, metadb.Repair{Bucket: bucket, Key: key, UploadID: uploadID, Part: number, Queued: now})
 	})
+	failpoint.At("part/committed")
 	if err != nil {
 		e.abandon(ctx, stored.pieces(), unknown)
 		return meta.Part{}, err
@@ -217,6 +221,7 @@ func (e *Engine) AbortUpload(ctx context.Context, bucket, key, uploadID string) 
 			}
 			return e.endUpload(tx, metadb.UploadKey(bucket, key, uploadID), uploadID, "", e.now())
 		})
+		failpoint.At("abort/committed")
 	}
 	if err != nil {
 		return fault("abort upload", bucket, key, err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"tdkvs/failpoint"
 )
 
 // CompactNext compacts the sealed segment with the greatest share of dead bytes,
@@ -144,7 +146,9 @@ func (c *compaction) flush() error {
 		return err
 	}
 	c.s.segs.supersede(c.from.num)
+	failpoint.At("compact/gathered")
 	err := c.s.commit(c.req)
+	failpoint.At("compact/moved")
 	c.moved += c.bytes
 	c.drop()
 	c.req.items, c.bytes = c.req.items[:0], 0
@@ -183,9 +187,11 @@ func (c *compaction) remove() error {
 	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s.fail("remove segment", err)
 	}
+	failpoint.At("compact/removed")
 	if err := s.syncDir(s.segs.dir); err != nil {
 		return s.syncDirFailed("sync segment directory", err)
 	}
+	failpoint.At("compact/gone")
 	s.segs.forget(g)
 	<-g.gone
 	s.log.Info("segment compacted", "file", name, "bytes", size, "moved", c.moved)

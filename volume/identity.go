@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -136,6 +137,7 @@ func (s *Store) makeIdentity() error {
 	if err := s.writeIdentity(identityFile); err != nil {
 		return err
 	}
+	failpoint.At("identity/made")
 	return s.writeIdentity(identityCopy)
 }
 
@@ -155,6 +157,7 @@ func (s *Store) claim(cluster string) error {
 	before := s.ident
 	s.ident = &claimed
 	err := s.writeIdentity(identityFile)
+	failpoint.At("claim/written")
 	if err == nil {
 		err = s.writeIdentity(identityCopy)
 	}
@@ -162,6 +165,7 @@ func (s *Store) claim(cluster string) error {
 		s.ident = before
 		return s.nameFailed("write identity", err)
 	}
+	failpoint.At("claim/copied")
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -158,6 +159,7 @@ func (s *Store) putLarge(b *body, begun *buffer, used int, desc Descriptor) erro
 		err = s.writeFailed("close blob", closeErr)
 	}
 	if err == nil {
+		failpoint.At("large/synced")
 		err = s.finishLarge(tmp, b.id, e)
 	} else if removeErr := s.fs.Remove(tmp); removeErr != nil {
 		s.log.Warn("temporary file stays until the next start", "file", tmp, "error", removeErr)
@@ -273,9 +275,11 @@ func (s *Store) finishLarge(tmp string, id BlobID, e entry) error {
 	if err := s.fs.Rename(tmp, name); err != nil {
 		return errors.Join(s.writeFailed("rename blob", err), s.fs.Remove(tmp))
 	}
+	failpoint.At("large/renamed")
 	if err := s.syncDir(dir); err != nil {
 		return errors.Join(s.syncDirFailed("sync directory of blobs", err), s.fs.Remove(name))
 	}
+	failpoint.At("large/named")
 	s.index.set(id, e)
 	s.writes.Add(1)
 	return nil
@@ -288,6 +292,7 @@ func (s *Store) removeLarge(blobs map[BlobID]entry) error {
 	defer s.removing.RUnlock()
 	removed := make(map[BlobID]entry, len(blobs))
 	err := s.removeFiles(blobs, removed)
+	failpoint.At("large/gone")
 	for id, e := range removed {
 		if s.index.remove(id, e) && err == nil {
 			s.writes.Add(1)
@@ -309,6 +314,7 @@ func (s *Store) removeFiles(blobs, removed map[BlobID]entry) error {
 			return s.fail("delete blob "+id.String(), err)
 		}
 		dirs[s.largeDir(id)] = true
+		failpoint.At("large/removed")
 	}
 	for dir := range dirs {
 		if err := s.syncDir(dir); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -95,6 +96,7 @@ func (s *Store) settleFooter(g *segment, rows []byte, end int64) error {
 	if _, err := g.file.WriteAt(appendTrailer(slices.Clone(rows), s.seed, g.num, end), end); err != nil {
 		return err
 	}
+	failpoint.At("recover/footed")
 	return s.syncLoaded(g.file)
 }
 

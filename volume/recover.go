@@ -1,6 +1,10 @@
 package volume
 
-import "fmt"
+import (
+	"fmt"
+
+	"tdkvs/failpoint"
+)
 
 // recoverTail reads the last segment, which has no footer, and makes it the
 // active one again.
@@ -27,6 +31,7 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	if err := s.cutTorn(g, scan, durable); err != nil {
 		return err
 	}
+	failpoint.At("recover/written")
 	if len(scan.records) == 0 && len(scan.gaps) == 0 {
 		if size > segmentHeaderLen {
 			s.log.Warn("segment holds nothing that was acknowledged: removed", "file", g.file.Name(), "bytes", size)
@@ -40,6 +45,7 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	if err := s.settle(g, scan.end, size); err != nil {
 		return err
 	}
+	failpoint.At("recover/settled")
 	g.size = scan.end
 	rows := scan.rows()
 	s.loadRows(g, rows)

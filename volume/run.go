@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"tdkvs/failpoint"
 )
 
 const (
@@ -27,7 +29,7 @@ func (s *Store) Run(ctx context.Context) error {
 	defer cancel()
 	var group sync.WaitGroup
 	group.Go(func() { s.every(ctx, idleAfter, s.markIdle) })
-	group.Go(func() { s.every(ctx, compactInterval, s.compactAll) })
+	group.Go(func() { s.every(ctx, failpoint.Or(compactInterval, compactInterval/50), s.compactAll) })
 	if s.scrubs() {
 		s.loadScrub()
 		defer s.leaveScrub()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -176,7 +177,9 @@ func (s *Store) saveScrub(atLeast time.Duration) {
 	b, err := json.Marshal(at)
 	if err == nil {
 		s.syncs.Add(2)
+		failpoint.At("scrub/saving")
 		err = vfs.WriteFileAtomic(s.fs, s.path(scrubFile), append(b, '\n'))
+		failpoint.At("scrub/saved")
 	}
 	if s.scrubber.wasSaved(err) {
 		s.log.Warn("where the scrub stands can not be saved", "file", s.path(scrubFile), "error", err)

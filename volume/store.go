@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -143,6 +144,7 @@ func (s *Store) removeTemps() error {
 		if err := s.fs.Remove(s.path(tempDir, entry.Name())); err != nil {
 			return err
 		}
+		failpoint.At("recover/cleared")
 	}
 	return nil
 }

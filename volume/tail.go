@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
 )
 
@@ -48,10 +49,13 @@ func (j *journal) write(batch []*request) error {
 		return j.undo("write segment", err)
 	}
 	j.s.gauge.written.Add(total)
+	failpoint.At("log/written")
 	if err := j.s.sync(j.active.file); err != nil {
 		return j.s.fail("sync segment", err)
 	}
+	failpoint.At("log/synced")
 	j.publish(batch)
+	failpoint.At("log/published")
 	return nil
 }
 
@@ -288,6 +292,7 @@ func (j *journal) begin() error {
 	if _, err := file.WriteAt(header, 0); err != nil {
 		return j.s.writeFailed("write segment header", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
+	failpoint.At("segment/created")
 	if err := j.s.syncDir(j.s.segs.dir); err != nil {
 		return j.s.syncDirFailed("sync segment directory", errors.Join(err, file.Close(), j.s.fs.Remove(name)))
 	}
@@ -315,9 +320,11 @@ func (j *journal) seal() error {
 	if _, err := g.file.WriteAt(footer, j.end); err != nil {
 		return j.undo("write segment footer", err)
 	}
+	failpoint.At("segment/footed")
 	if err := g.file.Truncate(end); err != nil {
 		return j.s.fail("trim segment", err)
 	}
+	failpoint.At("segment/trimmed")
 	if err := j.s.sync(g.file); err != nil {
 		return j.s.fail("sync segment", err)
 	}
@@ -325,6 +332,7 @@ func (j *journal) seal() error {
 	g.sealed = true
 	g.mu.Unlock()
 	j.active = nil
+	failpoint.At("segment/sealed")
 	return nil
 }
 
@@ -337,6 +345,7 @@ func (j *journal) close() error {
 	if err := j.mark(); err != nil {
 		return err
 	}
+	failpoint.At("stop/marked")
 	if err := j.active.file.Truncate(j.end); err != nil {
 		return j.s.fail("trim segment", err)
 	}

@@ -32,10 +32,12 @@ func layers() []layer {
 		{folder: "gateway", height: 5},
 		{folder: "s3api", height: 4, sees: []string{"master/meta"}},
 		{folder: "master", height: 3},
-		{folder: "master/metadb", height: 2, sees: []string{"master/meta"}},
+		{folder: "master/metadb", height: 2, sees: []string{"master/meta", "failpoint"}},
 		{folder: "master/meta", height: 1, sees: []string{}},
-		{folder: "volume", height: 1, sees: []string{}},
+		{folder: "volume", height: 1, sees: []string{"failpoint"}},
 		{folder: "placement", height: 1, sees: []string{}},
+		// Where tests kill the process: nothing in what is shipped.
+		{folder: "failpoint", height: 0, sees: []string{}},
 		// Black-box tests know the binary and the wire, nothing of the code.
 		{folder: "compat-tests", height: 0, sees: []string{}},
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
+
+	"tdkvs/failpoint"
 )
 
 // component is something that runs until its context is done. Ending for that
@@ -26,8 +28,11 @@ func serve(ctx context.Context, front component, workers ...component) error {
 	defer endFront()
 	defer context.AfterFunc(working, endFront)() // a worker failed
 	err := ended(front(serving))
+	failpoint.At("stop/front")
 	endWorkers()
-	return errors.Join(err, group.Wait())
+	err = errors.Join(err, group.Wait())
+	failpoint.At("stop/workers")
+	return err
 }
 
 // ended leaves out the error that only says that a context is done.
@@ -57,6 +62,7 @@ func (c *closers) close(err error) error {
 		if err := (*c)[i].close(); err != nil {
 			errs = append(errs, fmt.Errorf("close %s: %w", (*c)[i].name, err))
 		}
+		failpoint.At("stop/closed")
 	}
 	*c = nil
 	return errors.Join(errs...)

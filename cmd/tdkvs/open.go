@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master"
 	"tdkvs/master/metadb/badgerdb"
 	"tdkvs/volume"
@@ -31,6 +32,7 @@ func openVolume(dir string, disk diskConfig, blob blobConfig, memory budgets, lo
 		WriteBudget:           memory.write,
 		ReadBudget:            memory.read,
 		Reserve:               disk.volumeReserve(),
+		SegmentSize:           failpoint.Or[int64](0, 5<<20),
 		CompactBytesPerSecond: orUnbounded(blob.CompactRate),
 	}
 	switch rate := blob.ScrubRate; {

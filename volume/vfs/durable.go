@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+
+	"tdkvs/failpoint"
 )
 
 // TempSuffix marks a file that WriteFileAtomic had not finished. One that is
@@ -28,9 +30,11 @@ func WriteFileAtomic(fsys FS, name string, data []byte) error {
 	if err := writeTemp(fsys, tmp, data); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	failpoint.At("file/synced")
 	if err := fsys.Rename(tmp, name); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	failpoint.At("file/renamed")
 	if err := fsys.SyncDir(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}

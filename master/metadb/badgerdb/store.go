@@ -10,6 +10,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/metadb"
 )
 
@@ -104,12 +105,15 @@ func (s *store) commit(batch *overlay) error {
 	if err != nil {
 		return err
 	}
+	failpoint.At("commit/begun")
 	if err := txn.CommitAt(ts, nil); err != nil {
 		return err
 	}
+	failpoint.At("commit/written")
 	if err := s.names.sync(); err != nil {
 		return fmt.Errorf("sync directory: %w", err)
 	}
+	failpoint.At("commit/durable")
 	s.bdb.SetDiscardTs(s.advance(ts))
 	return nil
 }
