@@ -33,7 +33,13 @@ func init() {
 			fmt.Println(strings.Join(points, "\n"))
 			os.Exit(0)
 		case strings.HasPrefix(item, "@"):
-			go obey(item[1:])
+			file := item[1:]
+			last := obey(file, "")
+			go func() {
+				for ; ; time.Sleep(pollEvery) {
+					last = obey(file, last)
+				}
+			}()
 		case name == "mutation":
 			armed.mutation = value
 		default:
@@ -42,16 +48,14 @@ func init() {
 	}
 }
 
-// obey arms what a file says, again whenever that is something else.
-func obey(file string) {
-	last := ""
-	for ; ; time.Sleep(pollEvery) {
-		text, err := os.ReadFile(file)
-		if err == nil && string(text) != last {
-			last = string(text)
-			arm(last)
-		}
+// obey arms what a file says, where that is not what it said last, and returns it.
+func obey(file, last string) string {
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) == last {
+		return last
 	}
+	arm(string(text))
+	return string(text)
 }
 
 func arm(item string) {

@@ -36,12 +36,12 @@ func mutations() []mutation {
 func mutatedWrites() []mutation {
 	return []mutation{
 		{name: "acknowledged before the sync", file: "tail.go",
-			from: "	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}\n	j.publish(batch)",
+			from: "	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}\n	failpoint.At(\"log/synced\")\n	j.publish(batch)",
 			to:   "	j.publish(batch)"},
 		{name: "a block is read without its checksum", file: "reader.go",
 			from: "if !checkSum(raw, r.id, uint32(block)) {", to: "if false {"},
 		{name: "visible before the sync", file: "tail.go",
-			from: "	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}\n	j.publish(batch)",
+			from: "	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}\n	failpoint.At(\"log/synced\")\n	j.publish(batch)",
 			to:   "	j.publish(batch)\n	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}",
 			test: "^TestFailedSyncIsFinal$"},
 		{name: "a refused batch is not cut off", file: "tail.go",

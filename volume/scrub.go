@@ -133,7 +133,7 @@ func (r *scrubRound) blob(id BlobID, next scrubPosition) error {
 		return fmt.Errorf("scrub: %w", err) // the store or ctx has ended, or no file can be opened at the moment
 	}
 	r.s.scrubber.moveTo(next)
-	r.s.saveScrub(failpoint.Or(scrubSaveEvery, 0))
+	r.s.saveScrub(failpoint.Or(scrubSaveEvery, scrubSaveEvery/100))
 	return nil
 }
 
