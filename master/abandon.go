@@ -62,7 +62,7 @@ func (e *Engine) queuePieces(ctx context.Context, p []meta.Piece) {
 	if len(p) == 0 {
 		return
 	}
-	_, err := e.update(context.WithoutCancel(ctx), func(tx metadb.Tx) error { return e.retireLate(tx, p, e.now()) })
+	_, err := e.update(metadb.Upkeep(context.WithoutCancel(ctx)), func(tx metadb.Tx) error { return e.retireLate(tx, p, e.now()) })
 	if err != nil {
 		e.leftovers.lose()
 		e.log.ErrorContext(ctx, "unused blobs could be neither removed nor queued", "pieces", piecesText(p), "error", err)

@@ -126,7 +126,7 @@ func (e *Engine) DeleteBucket(ctx context.Context, name string) error {
 		return fault(op, name, "", err)
 	}
 	for done := false; !done; {
-		_, err := e.update(ctx, func(tx metadb.Tx) error {
+		_, err := e.update(metadb.Upkeep(ctx), func(tx metadb.Tx) error {
 			var err error
 			done, err = e.deleteBucketStep(tx, name, e.now())
 			return err

@@ -134,6 +134,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := checkClasses(cfg.Classes); err != nil {
 		return nil, err
 	}
+	ctx = metadb.Upkeep(ctx) // a store on a full disk starts, so that space can be won back
 	e := &Engine{
 		db: cfg.DB, log: cfg.Logger, clock: cfg.Clock,
 		grace: cfg.GarbageGrace, completedTTL: cfg.CompletedTTL, classes: cfg.Classes,

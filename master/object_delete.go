@@ -49,7 +49,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, bucket string, items []meta.
 // can, and returns how many those are: one at least.
 func (e *Engine) deleteSome(ctx context.Context, bucket string, items []meta.DeleteItem, results []meta.DeleteResult) (done int, err error) {
 	failpoint.At("delete/begun")
-	_, err = e.edit(ctx, bucket, func(x *edit) error {
+	_, err = e.edit(metadb.Upkeep(ctx), bucket, func(x *edit) error {
 		done = 0
 		for _, item := range items[:min(len(items), deleteBatch)] {
 			if !x.room() {

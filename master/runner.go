@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"tdkvs/master/metadb"
 )
 
 // State is what a step of background work leaves behind.
@@ -30,6 +32,7 @@ const retryStep = 5 * time.Second
 // Run does the engine's background work until ctx ends; it returns nil then. It
 // records that the process has ended cleanly, so no write should follow.
 func (e *Engine) Run(ctx context.Context) error {
+	ctx = metadb.Upkeep(ctx) // a full disk is won back by it
 	var wg sync.WaitGroup
 	wg.Go(func() { e.checks.run(ctx) })
 	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings, e.leftovers} {

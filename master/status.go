@@ -182,7 +182,7 @@ func (e *Engine) ChangeRebalance(ctx context.Context, c RebalanceChange) error {
 	if n := c.Rate; n != nil && *n > 0 && *n < MinMoveRate {
 		return refuseChange("%d bytes per second: want %d or more; 0 is the default, below zero no limit", *n, MinMoveRate)
 	}
-	_, err := e.update(ctx, func(tx metadb.Tx) error {
+	_, err := e.update(metadb.Upkeep(ctx), func(tx metadb.Tx) error {
 		st, err := record(tx, metadb.RebalanceKey(), metadb.UnmarshalRebalance)
 		if err != nil {
 			return err

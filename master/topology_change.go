@@ -186,7 +186,7 @@ func (e *Engine) changeTopology(ctx context.Context, c topologyChange) error {
 	if err != nil {
 		return err
 	}
-	unknown, err := e.update(ctx, func(tx metadb.Tx) error {
+	unknown, err := e.update(metadb.Upkeep(ctx), func(tx metadb.Tx) error {
 		if c.also != nil {
 			if err := c.also(tx); err != nil {
 				return err

@@ -215,7 +215,7 @@ func (e *Engine) commitPart(tx metadb.Tx, bucket, key, uploadID string, part *me
 func (e *Engine) AbortUpload(ctx context.Context, bucket, key, uploadID string) error {
 	err := checkName(bucket, key)
 	if err == nil {
-		_, err = e.update(ctx, func(tx metadb.Tx) error {
+		_, err = e.update(metadb.Upkeep(ctx), func(tx metadb.Tx) error {
 			if _, err := getUpload(tx, bucket, key, uploadID); err != nil {
 				return err
 			}

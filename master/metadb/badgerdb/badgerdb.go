@@ -22,6 +22,8 @@ type DB struct {
 	lock     *os.File
 	store    *store
 	combiner *combiner
+	space    *space
+	keeper   *keeper
 
 	mu      sync.Mutex // guards the fields below
 	idle    sync.Cond  // signaled when viewing falls to zero
@@ -62,7 +64,14 @@ func Open(dir string, o Options) (_ *DB, err error) {
 	if err := removeUnmade(dir); err != nil {
 		return nil, fmt.Errorf("metadata in %s: %w", dir, err)
 	}
+	tight, err := roomToOpen(dir, o, sum)
+	if err != nil {
+		return nil, fmt.Errorf("metadata in %s: %w", dir, err)
+	}
 	opt := badgerOptions(dir, o)
+	if tight {
+		opt = frugal(opt)
+	}
 	bdb, err := badger.OpenManaged(opt)
 	if err != nil {
 		return nil, fmt.Errorf("open metadata in %s: %w", dir, err)
@@ -75,8 +84,13 @@ func Open(dir string, o Options) (_ *DB, err error) {
 
 	db := &DB{dir: dir, log: o.Logger, lock: lock, store: kept}
 	db.idle.L = &db.mu
-	sp := &space{dir: dir, reserve: o.Reserve, free: o.FreeSpace, now: time.Now}
-	db.combiner = newCombiner(db.store, sp, int(bdb.MaxBatchSize()))
+	logs := &logRoom{dir: dir, memory: int(o.MemTableSize), logSize: o.MemTableSize + bdb.MaxBatchSize() + transactionEnd, now: time.Now}
+	if err := logs.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("metadata in %s: %w", dir, err), bdb.Close())
+	}
+	db.space = &space{dir: dir, reserve: o.Reserve, measure: o.FreeSpace, now: time.Now, log: o.Logger, logs: logs}
+	db.combiner = newCombiner(db.store, db.space, int(bdb.MaxBatchSize()))
+	db.keeper = startKeeper(db, o, tight)
 	return db, nil
 }
 
@@ -110,6 +124,13 @@ func (db *DB) Stats() metadb.Stats {
 // Failed returns why the store is read-only, an error wrapping metadb.ErrFailed,
 // and nil while it is not.
 func (db *DB) Failed() error { return db.combiner.failed() }
+
+// Disk says what room there is, now, and how much the store takes.
+func (db *DB) Disk() metadb.Disk {
+	d := db.space.disk()
+	d.Bytes = db.keeper.bytes.Load()
+	return d
+}
 
 func (db *DB) enter() bool {
 	db.mu.Lock()
@@ -148,6 +169,7 @@ func (db *DB) Close() error {
 	db.mu.Unlock()
 	defer close(db.done)
 
+	db.keeper.stop()
 	db.combiner.close()
 	db.mu.Lock()
 	for db.viewing > 0 {
@@ -159,6 +181,11 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closeStore() error {
+	if db.combiner.failed() == nil && !db.roomToClose() {
+		// Nobody uses it any more, and it has nothing that it must write.
+		db.log.Warn("the disk of the metadata is full: the next start goes on from the log", "dir", db.dir)
+		return nil
+	}
 	closed := make(chan error, 1)
 	go func() { closed <- db.store.close() }()
 	var giveUp <-chan time.Time
@@ -167,6 +194,7 @@ func (db *DB) closeStore() error {
 	}
 	select {
 	case err := <-closed:
+		db.keepRest(db.keeper.o.spareSize())
 		return errors.Join(err, db.lock.Close())
 	case <-giveUp: // the lock stays: Badger may still write
 		return fmt.Errorf("close metadata: still busy after %v: %w", failedCloseWait, db.combiner.failed())

@@ -64,12 +64,12 @@ func TestNoSpace(t *testing.T) {
 	free.Store(1 << 30)
 	db := mustOpen(t, t.TempDir(), Options{
 		Reserve:   1 << 20,
-		FreeSpace: func(string) (uint64, error) { return free.Load(), nil },
+		FreeSpace: func(string) (Room, error) { return Room{Free: free.Load(), Inodes: 1 << 20}, nil },
 	})
 	recheck := func(f uint64) {
 		free.Store(f)
 		// The combiner is idle between the Updates of this test.
-		db.combiner.space.wrote(spaceMaxWritten)
+		db.combiner.space.disk()
 	}
 	if err := db.Update(t.Context(), set("a", "1")); err != nil {
 		t.Fatal(err)

@@ -39,11 +39,12 @@ const (
 )
 
 type request struct {
-	ctx   context.Context
-	fn    func(metadb.Tx) error
-	state atomic.Int32
-	err   error // set before done
-	done  chan struct{}
+	ctx    context.Context
+	fn     func(metadb.Tx) error
+	upkeep bool
+	state  atomic.Int32
+	err    error // set before done
+	done   chan struct{}
 }
 
 var errAbandoned = errors.New("metadb: the transaction's function ended its goroutine")
@@ -87,7 +88,7 @@ func (c *combiner) update(ctx context.Context, fn func(metadb.Tx) error) error {
 	if err := c.failed(); err != nil {
 		return err
 	}
-	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	r := &request{ctx: ctx, fn: fn, upkeep: metadb.IsUpkeep(ctx), done: make(chan struct{})}
 	select {
 	case <-c.closing:
 		return metadb.ErrClosed
@@ -175,7 +176,8 @@ func (c *combiner) drain() {
 // what they wrote, and wakes them. The outcome of each is known only with the
 // commit, for it may rest on what those before it wrote.
 func (c *combiner) process(batch []*request) {
-	b := batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay()}
+	b := batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay(), disk: c.space.state()}
+	c.space.prepare()
 	defer b.snap.close()
 	answered := false
 	defer func() {
@@ -224,6 +226,7 @@ type batchRun struct {
 	tree  *overlay // what the closures that succeeded have written
 	bytes int      // an upper bound of what tree holds, with overhead
 	ran   []*request
+	disk  metadb.DiskState
 }
 
 // run runs one closure over a copy of the tree, which takes the tree's place
@@ -243,6 +246,9 @@ func (b *batchRun) run(r *request) (err error) {
 		return err
 	}
 	if t.budget.Ops() > 0 {
+		if !b.space.admits(b.disk, r.upkeep) {
+			return b.space.refusal()
+		}
 		b.tree = t.tree
 		b.bytes += t.budget.Bytes() + t.budget.Ops()*entryOverhead
 	}
@@ -255,15 +261,15 @@ func (b *batchRun) commit() error {
 		return err
 	}
 	if b.bytes > 0 {
-		if err := b.space.check(); err != nil {
-			return err
+		err := b.eng.commit(b.tree)
+		if err == nil {
+			err = b.space.wrote(b.bytes)
 		}
-		if err := b.eng.commit(b.tree); err != nil {
+		if err != nil {
 			failure := fmt.Errorf("%w: %w", metadb.ErrFailed, err)
 			b.failure.Store(&failure)
 			return failure
 		}
-		b.space.wrote(b.bytes)
 		b.commits.Add(1)
 	}
 	for _, r := range b.ran {

@@ -62,6 +62,22 @@
 // deleted records of the tree go away in compaction, that of the last level
 // included.
 //
-// A mapped file also means that a full disk is a SIGBUS, which ends the process:
-// hence the disk reserve (space.go).
+// # Full disks
+//
+// A mapped file also means that a full disk is a SIGBUS, which ends the process.
+// So:
+//
+//   - At the reserve all is refused but upkeep (space.go); at half of it, upkeep too
+//     where Badger would turn to another log, which has it write tables.
+//   - The log that is written to has all its blocks before the first commit goes to
+//     it, and so has the next one, a file of no length with blocks behind its end
+//     (room.go): what is committed finds its place, whatever else fills the disk.
+//   - A start writes what the logs hold to tables. Room for that is kept in a file
+//     that the start gives up where it must (keeper.go), with some inodes. On a disk
+//     with next to no room Badger opens without compactions; it is opened again, with
+//     them, once there is room.
+//   - What is left: a table that Badger is writing, by a flush or a compaction that
+//     began with more than the reserve for upkeep free, while somebody else takes all
+//     of that within the moment. Then the process dies, as by kill -9, and starts
+//     again as above.
 package badgerdb

@@ -11,10 +11,10 @@ import (
 	"tdkvs/master/metadb"
 )
 
-// DefaultReserve is the free disk space, in bytes, below which writes are
-// refused. It covers what Badger may still write by itself: the memtables being
-// flushed and the tables of a compaction. A volume on the same disk should keep
-// a larger reserve, so that data runs out before metadata and deletes still work.
+// DefaultReserve is the free disk space, in bytes, below which all writes but
+// upkeep are refused. It covers what Badger may still write by itself: the
+// memtables being flushed and the tables of a compaction. A volume on the same disk
+// should keep a larger reserve, so that data runs out before metadata.
 const DefaultReserve = 256 << 20
 
 // defaultMemTable is the size of a memtable in bytes. There are at most three
@@ -27,11 +27,12 @@ type Options struct {
 	// Logger receives what Badger and the store have to say. Default: none.
 	Logger *slog.Logger
 	// Reserve is the free disk space in bytes at which writes are refused with
-	// metadb.ErrNoSpace. Default: DefaultReserve.
+	// metadb.ErrNoSpace; upkeep (metadb.Upkeep) goes on until half of it is left,
+	// and a little beyond. Default: DefaultReserve.
 	Reserve uint64
-	// FreeSpace reports the free bytes of the file system that holds dir.
-	// Default: statfs. Tests put their own disk here.
-	FreeSpace func(dir string) (uint64, error)
+	// FreeSpace reports what the file system that holds dir has left. Default:
+	// statfs. Tests put their own disk here.
+	FreeSpace func(dir string) (Room, error)
 	// MemTableSize is the size of a memtable in bytes, at least 8 MiB, so that
 	// the largest transaction fits. Default: 12 MiB.
 	MemTableSize int64
@@ -45,7 +46,7 @@ func (o Options) withDefaults() Options {
 		o.Reserve = DefaultReserve
 	}
 	if o.FreeSpace == nil {
-		o.FreeSpace = statfsFree
+		o.FreeSpace = statfs
 	}
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTable
@@ -81,6 +82,13 @@ func badgerOptions(dir string, o Options) badger.Options {
 	// as small as Badger lets it be.
 	b.ValueThreshold = 2 * metadb.MaxValue
 	b.ValueLogFileSize = 1 << 20
+	return b
+}
+
+// frugal is how Badger opens on a disk with next to no room: it compacts nothing.
+func frugal(b badger.Options) badger.Options {
+	b.NumCompactors = 0
+	b.NumLevelZeroTablesStall = 1 << 20 // nobody would make room
 	return b
 }
 

@@ -27,6 +27,7 @@ func seqValue(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq
 // store is Badger as the combiner sees it: snapshots of what is durable, and
 // commits of whole batches, one at a time.
 type store struct {
+	gate  sync.RWMutex // held for reading while bdb is used, for writing to open another
 	bdb   *badger.DB
 	names names // of the committing goroutine
 
@@ -68,6 +69,7 @@ func newestCommit(bdb *badger.DB) (uint64, error) {
 
 // snapshot opens the newest durable state for reading.
 func (s *store) snapshot() snapshot {
+	s.gate.RLock()
 	s.mu.Lock()
 	ts := s.committed
 	s.reading[ts]++
@@ -133,6 +135,25 @@ func (s *store) advance(ts uint64) uint64 {
 
 func (s *store) close() error { return s.bdb.Close() }
 
+// reopen closes Badger and opens it again, in another way, while nobody uses it;
+// it reports false where somebody does.
+func (s *store) reopen(open func() (*badger.DB, error)) (bool, error) {
+	if !s.gate.TryLock() {
+		return false, nil
+	}
+	defer s.gate.Unlock()
+	if err := s.bdb.Close(); err != nil {
+		return true, err
+	}
+	bdb, err := open()
+	if err != nil {
+		return true, err
+	}
+	bdb.SetDiscardTs(s.committed)
+	s.bdb = bdb
+	return true, nil
+}
+
 // badgerSnapshot is a snapshot over a read-only transaction.
 type badgerSnapshot struct {
 	store *store
@@ -165,6 +186,7 @@ func (s *badgerSnapshot) iterate(start, end []byte) iterator {
 func (s *badgerSnapshot) close() {
 	s.txn.Discard()
 	s.store.doneReading(s.ts)
+	s.store.gate.RUnlock()
 }
 
 // badgerIterator is an iterator over Badger's, without the data prefix. Badger

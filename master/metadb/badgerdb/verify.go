@@ -34,6 +34,22 @@ const logSuffix = ".mem"
 type verified struct {
 	tables int
 	bytes  int64
+	logs   []loggedFile
+}
+
+// loggedFile is a log that holds something, which Badger writes to a table when it
+// opens.
+type loggedFile struct {
+	name string
+	end  int64 // of what is valid in it, in bytes
+}
+
+// logged returns how many bytes the logs hold.
+func (v verified) logged() (n int64) {
+	for _, l := range v.logs {
+		n += l.end
+	}
+	return n
 }
 
 // verify reads all files of a store that is not open and fails with an error
@@ -47,10 +63,13 @@ func verify(dir string) (verified, error) {
 	if err != nil {
 		return verified{}, err
 	}
-	if err := verifyLogs(dir); err != nil {
+	logs, err := verifyLogs(dir)
+	if err != nil {
 		return verified{}, err
 	}
-	return verifyTables(dir, manifest)
+	sum, err := verifyTables(dir, manifest)
+	sum.logs = logs
+	return sum, err
 }
 
 // verifyUnused makes sure that a directory without MANIFEST has no data: Badger
@@ -220,15 +239,23 @@ func cutChecksum(b []byte) (body []byte, sum *pb.Checksum, ok bool) {
 }
 
 // verifyLogs checks the memtable logs. They were each complete and synced before
-// the next was begun, so only the newest may end in a torn transaction.
-func verifyLogs(dir string) error {
+// the next was begun, so only the newest may end in a torn transaction. One of no
+// length was not begun.
+func verifyLogs(dir string) (held []loggedFile, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var logs []string
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), logSuffix) {
+		if !strings.HasSuffix(e.Name(), logSuffix) {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > 0 {
 			logs = append(logs, e.Name())
 		}
 	}
@@ -239,11 +266,15 @@ func verifyLogs(dir string) error {
 		return strings.Compare(a, b)
 	})
 	for i, name := range logs {
-		if err := verifyLog(filepath.Join(dir, name), i == len(logs)-1); err != nil {
-			return err
+		n, err := verifyLog(filepath.Join(dir, name), i == len(logs)-1)
+		if err != nil {
+			return nil, err
+		}
+		if n > logHeader {
+			held = append(held, loggedFile{filepath.Join(dir, name), int64(n)})
 		}
 	}
-	return nil
+	return held, nil
 }
 
 // The layout of a log: a header of key id and IV, then records of
@@ -303,18 +334,20 @@ func usedLen(b []byte) int {
 // verifyLog reads a log up to its first invalid record. Behind that, in the
 // newest log, there may be remains of the one transaction that was being written
 // at a crash. Anything of a second one proves that the first was complete: the
-// combiner writes none before the one before it is durable.
-func verifyLog(name string, newest bool) error {
+// combiner writes none before the one before it is durable. It returns where the
+// valid transactions end.
+func verifyLog(name string, newest bool) (valid int, err error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(data) < logHeader {
-		return nil // made, and never written to
+		return 0, nil // made, and never written to
 	}
 	// The last record may itself end in zeros: a checksum has four bytes.
 	data = data[:min(len(data), max(logHeader, usedLen(data))+4)]
-	at, valid, last := logHeader, logHeader, uint64(0)
+	at, last := logHeader, uint64(0)
+	valid = logHeader
 	for at < len(data) {
 		n, meta, ts := record(data[at:])
 		if n == 0 {
@@ -334,7 +367,7 @@ func verifyLog(name string, newest bool) error {
 			continue
 		}
 		if !newest {
-			return corrupt(name, "damaged at byte %d, in a log that was complete", valid)
+			return 0, corrupt(name, "damaged at byte %d, in a log that was complete", valid)
 		}
 		if data[i]&(bitTxn|bitFinTxn) == 0 {
 			continue
@@ -347,9 +380,9 @@ func verifyLog(name string, newest bool) error {
 			torn = ts
 		}
 		if ts != torn {
-			return corrupt(name, "damaged at byte %d: whole transactions follow", valid)
+			return 0, corrupt(name, "damaged at byte %d: whole transactions follow", valid)
 		}
 		i += n - 1
 	}
-	return nil
+	return valid, nil
 }
