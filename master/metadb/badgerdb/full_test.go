@@ -30,8 +30,8 @@ func smallDisk(t *testing.T, mib int, options string) string {
 	return dir
 }
 
-// fill takes all space of a disk but so many bytes, at once, as another process may.
-func fill(t *testing.T, disk string, but int64) (empty func()) {
+// fillDisk takes all space of a disk but so many bytes, at once, as another process may.
+func fillDisk(t *testing.T, disk string, but int64) (empty func()) {
 	t.Helper()
 	name := filepath.Join(disk, fmt.Sprintf("filler-%d", time.Now().UnixNano()))
 	f, err := os.Create(name)
@@ -106,7 +106,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "room for the next log", func() bool { return db.Update(t.Context(), set("kept", "1")) == nil && db.space.spare.Load() })
-	empty := fill(t, disk, 0)
+	empty := fillDisk(t, disk, 0)
 	db.space.disk()
 	if err := db.Update(t.Context(), set("new", "1")); !errors.Is(err, metadb.ErrNoSpace) {
 		t.Errorf("Update on a full disk: %v, want ErrNoSpace", err)
@@ -122,7 +122,7 @@ func TestFullDisk(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Errorf("close on a full disk: %v", err)
 		}
-		empty2 := fill(t, disk, 0)
+		empty2 := fillDisk(t, disk, 0)
 		db = mustOpen(t, dir, o)
 		expect(t, db, "kept", "1")
 		expect(t, db, "upkeep/000000", string(bytes.Repeat([]byte("0123456789abcdef"), 256)))
