@@ -70,8 +70,9 @@ faults: ## every fault at every system call of a volume, and mistakes made on pu
 	go test -count=1 -timeout 10m -run '$(FAULT_TESTS)' $(TESTFLAGS) ./volume
 
 .PHONY: model
-model: ## listings against their reference (TDKVS_MODEL_CASES=100000, TDKVS_SEED=)
+model: ## listings, and whole stores, against their models (TDKVS_MODEL_CASES=100000 TDKVS_MODEL_STREAMS=4, TDKVS_SEED=)
 	TDKVS_MODEL_CASES=$${TDKVS_MODEL_CASES:-100000} go test -count=1 -timeout 10m -run ListingModel $(TESTFLAGS) ./master ./s3api
+	TDKVS_MODEL_STREAMS=$${TDKVS_MODEL_STREAMS:-4} go test -count=1 -timeout 120m -run StoreModel -v $(TESTFLAGS) ./gateway/modeltest
 
 .PHONY: compat
 compat: build ## black-box tests of the binary with real clients
