@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
@@ -25,6 +26,9 @@ func (g *gateway) adminStartCheck(r *adminRequest) (any, error) {
 		return nil, err
 	}
 	opts := master.CheckOptions{Deep: want.Deep, Examples: want.Examples}
+	if err := repairOptions(&opts, want); err != nil {
+		return nil, err
+	}
 	if n := want.BytesPerSecond; n != nil {
 		if *n != -1 && *n < master.MinMoveRate {
 			return nil, badAdmin("InvalidArgument", fmt.Sprintf("bytes_per_second: want -1 (no limit), or %d and more", master.MinMoveRate))
@@ -39,6 +43,29 @@ func (g *gateway) adminStartCheck(r *adminRequest) (any, error) {
 		return nil, err
 	}
 	return adminCheck(st), nil
+}
+
+// repairOptions reads what is to be done about findings.
+func repairOptions(opts *master.CheckOptions, want adminapi.CheckStart) error {
+	switch want.Repair {
+	case "":
+	case adminapi.CheckPlan:
+		opts.Repair = master.RepairPlan
+	case adminapi.CheckApply:
+		opts.Repair = master.RepairApply
+	default:
+		return badAdmin("InvalidArgument", fmt.Sprintf("repair %q: want %s or %s", want.Repair, adminapi.CheckPlan, adminapi.CheckApply))
+	}
+	if want.Repair == "" && len(want.Only) > 0 {
+		return badAdmin("InvalidArgument", "only: what is not to be repaired has no kinds")
+	}
+	for _, kind := range want.Only {
+		if !slices.Contains(master.FindingKinds(), master.FindingKind(kind)) {
+			return badAdmin("InvalidArgument", fmt.Sprintf("only: there is no kind %q of findings: they are %q", kind, master.FindingKinds()))
+		}
+		opts.Only = append(opts.Only, master.FindingKind(kind))
+	}
+	return nil
 }
 
 func (g *gateway) adminCheckStatus(r *adminRequest) (any, error) {
@@ -69,17 +96,29 @@ func adminCheck(st master.CheckStatus) adminapi.Check {
 		Blobs: p.Blobs, ExpectedBlobs: p.ExpectedBlobs, Verified: p.Verified, Findings: p.Findings,
 	}
 	if st.State != master.CheckRunning {
-		out.Report = adminCheckReport(&st.Report, st.State == master.CheckDone)
+		out.Report = CheckReport(&st.Report, st.State == master.CheckDone)
 	}
 	return out
 }
 
-func adminCheckReport(r *master.CheckReport, whole bool) *adminapi.CheckReport {
+// CheckReport is the document of a report; whole: the check has come to its end.
+func CheckReport(r *master.CheckReport, whole bool) *adminapi.CheckReport {
 	out := &adminapi.CheckReport{
 		Clean: whole && r.Clean(), Deep: r.Deep, Rows: r.Rows, Extents: r.Extents, Pieces: r.Pieces, Blobs: r.Blobs, Bytes: r.Bytes,
 		Verified: r.Verified, Findings: adminTallies(r.Findings), Pending: adminTallies(r.Pending),
 		Examples: []adminapi.CheckFinding{}, Undecided: r.Undecided, Unchecked: []adminapi.UncheckedVolume{},
-		Garbage: r.Garbage, Repairs: r.Repairs,
+		Garbage: r.Garbage, Repairs: r.Repairs, ExcessOrphans: r.Excess,
+	}
+	switch r.Repair {
+	case master.RepairPlan:
+		out.Repair = adminapi.CheckPlan
+	case master.RepairApply:
+		out.Repair = adminapi.CheckApply
+	}
+	for _, x := range r.Remedies {
+		out.Remedies = append(out.Remedies, adminapi.CheckRemedy{
+			Kind: string(x.Kind), Remedy: string(x.Remedy), Count: x.Count, Bytes: x.Bytes, Done: x.Done,
+		})
 	}
 	for _, f := range r.Examples {
 		x := adminapi.CheckFinding{

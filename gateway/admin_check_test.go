@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -12,7 +13,11 @@ import (
 )
 
 func (f *fakeOperator) StartCheck(opts master.CheckOptions) (master.CheckStatus, error) {
-	err := f.note("check %v %d %d", opts.Deep, opts.Rate, opts.Examples)
+	what := fmt.Sprintf("check %v %d %d", opts.Deep, opts.Rate, opts.Examples)
+	if opts.Repair != master.RepairNone {
+		what += fmt.Sprintf(" repair %d %q", opts.Repair, opts.Only)
+	}
+	err := f.note("%s", what)
 	if err == nil {
 		f.check = master.CheckStatus{ID: f.check.ID + 1, State: master.CheckRunning, Started: time.Unix(1e9, 0)}
 	}
@@ -41,7 +46,14 @@ func TestAdminCheck(t *testing.T) {
 	wantDocument[adminapi.Check](t, b.ask(t, "POST", "/check", `{}`), 202)
 	b.wantDone(t, "check false 0 0")
 	wantFailure(t, b.ask(t, "POST", "/check", ""), 400, "InvalidRequest", "a body is needed")
-	wantFailure(t, b.ask(t, "POST", "/check", `{"repair": true}`), 400, "InvalidRequest", "unknown field")
+	wantDocument[adminapi.Check](t, b.ask(t, "POST", "/check", `{"repair": "plan"}`), 202)
+	b.wantDone(t, "check false 0 0 repair 1 []")
+	wantDocument[adminapi.Check](t, b.ask(t, "POST", "/check", `{"repair": "apply", "only": ["orphan", "too few"]}`), 202)
+	b.wantDone(t, `check false 0 0 repair 2 ["orphan" "too few"]`)
+	wantFailure(t, b.ask(t, "POST", "/check", `{"repairs": true}`), 400, "InvalidRequest", "unknown field")
+	wantFailure(t, b.ask(t, "POST", "/check", `{"repair": "all"}`), 400, "InvalidArgument", "want plan or apply")
+	wantFailure(t, b.ask(t, "POST", "/check", `{"only": ["orphan"]}`), 400, "InvalidArgument", "not to be repaired")
+	wantFailure(t, b.ask(t, "POST", "/check", `{"repair": "plan", "only": ["orphans"]}`), 400, "InvalidArgument", "no kind")
 	wantFailure(t, b.ask(t, "POST", "/check", `{"bytes_per_second": 0}`), 400, "InvalidArgument", "want -1")
 	wantFailure(t, b.ask(t, "POST", "/check", `{"examples": 1001}`), 400, "InvalidArgument", "want 0 to 1000")
 	wantFailure(t, b.ask(t, "GET", "/check", "{}"), 400, "InvalidRequest", "no body")
@@ -66,6 +78,8 @@ func TestAdminCheckReport(t *testing.T) {
 			Pending:   map[master.FindingKind]master.Tally{master.FindingFew: {Count: 3, Bytes: 30}},
 			Examples:  []master.Finding{{Kind: master.FindingMissing, Bucket: "b", Key: "k", VersionID: "v", Part: 2, Volume: 3, Blob: meta.BlobID{0xAB}, Bytes: 10, Detail: "d"}},
 			Unchecked: []master.UncheckedVolume{{Number: 2, Name: "http://b:1", Cause: "gone"}},
+			Repair:    master.RepairApply, Excess: 5,
+			Remedies: []master.Remedied{{Kind: master.FindingMissing, Remedy: master.RemedyRestore, Tally: master.Tally{Count: 2, Bytes: 20}, Done: 2}},
 		},
 	}
 	r := wantDocument[adminapi.Check](t, b.ask(t, "GET", "/check", ""), 200).Report
@@ -75,6 +89,8 @@ func TestAdminCheckReport(t *testing.T) {
 		Pending:   []adminapi.CheckTally{{Kind: "too few", Count: 3, Bytes: 30}},
 		Examples:  []adminapi.CheckFinding{{Kind: "missing", Bucket: "b", Key: "k", VersionID: "v", Part: 2, Volume: 3, Blob: "ab000000000000000000000000000000", Bytes: 10, Detail: "d"}},
 		Unchecked: []adminapi.UncheckedVolume{{Volume: 2, URL: "http://b:1", Cause: "gone"}},
+		Repair:    adminapi.CheckApply, ExcessOrphans: 5,
+		Remedies: []adminapi.CheckRemedy{{Kind: "missing", Remedy: adminapi.RemedyRestore, Count: 2, Bytes: 20, Done: 2}},
 	}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("%+v", r)

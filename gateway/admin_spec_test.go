@@ -104,7 +104,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Object{}, adminapi.Checksum{}, adminapi.Retention{},
 		adminapi.Class{}, adminapi.Zone{}, adminapi.Repair{}, adminapi.Scrub{}, adminapi.Stuck{}, adminapi.Replicas{}, adminapi.VolumeChange{}, adminapi.BucketChange{},
 		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Code{}, adminapi.Damage{}, adminapi.Damages{},
-		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{},
+		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{}, adminapi.CheckRemedy{},
 		adminapi.CheckFinding{}, adminapi.UncheckedVolume{},
 		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
 	}

@@ -114,6 +114,12 @@ type CheckReport struct {
 	Unchecked []UncheckedVolume
 	Garbage   uint64 // entries in its queue
 	Repairs   uint64 // entries in the repair queue
+	Repair    RepairMode
+	// Remedies are what a repair would do, or has done, about the findings.
+	Remedies []Remedied
+	// Excess, where it is not 0, are the orphans that a repair leaves alone: they are
+	// more than a crash leaves. Is the metadata older than what the volumes hold?
+	Excess uint64
 }
 
 // Total is the number of all findings.
@@ -139,6 +145,11 @@ type CheckOptions struct {
 	// every byte is read, are held at the same time, and the rows are read once for
 	// each time. 0: DefaultCheckBlobs.
 	BlobsAtOnce int
+	// Repair says what is to be done about the findings.
+	Repair RepairMode
+	// Only are the kinds of findings that a repair is to care about; none: all. It
+	// gives up more orphans than a crash leaves only where they are among these.
+	Only []FindingKind
 	// Progress, where set, is told from time to time how far the check is, by one
 	// goroutine at a time. It must not block.
 	Progress func(CheckProgress)
@@ -165,7 +176,7 @@ type CheckProgress struct {
 
 // check is one check of the store. It goes on while the store serves: what looks
 // wrong is looked at again, in an order in which what only changes can not look
-// wrong twice. It changes nothing.
+// wrong twice. It changes nothing but what a repair is asked for.
 type check struct {
 	e       *Engine
 	opts    CheckOptions
@@ -178,6 +189,7 @@ type check struct {
 
 	suspects  map[meta.Piece]*suspect
 	unsettled []unsettled
+	remedies  remedies
 }
 
 // Check compares the metadata with what the volumes hold, both ways, while the
@@ -197,7 +209,7 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) (CheckReport, err
 		e: e, opts: opts, limiter: rate.NewLimiter(limitOf(opts.Rate), rateBurst),
 		unchecked: make(map[meta.VolumeID]bool), suspects: make(map[meta.Piece]*suspect),
 	}
-	c.report = CheckReport{Deep: opts.Deep, Findings: make(map[FindingKind]Tally), Pending: make(map[FindingKind]Tally)}
+	c.report = CheckReport{Deep: opts.Deep, Repair: opts.Repair, Findings: make(map[FindingKind]Tally), Pending: make(map[FindingKind]Tally)}
 	err := c.run(ctx)
 	slices.SortStableFunc(c.report.Examples, func(a, b Finding) int {
 		return slices.Index(FindingKinds(), a.Kind) - slices.Index(FindingKinds(), b.Kind)
@@ -229,6 +241,9 @@ func (c *check) run(ctx context.Context) error {
 	c.progress.Part = CheckSuspects
 	if err := c.confirm(ctx); err != nil {
 		return fmt.Errorf("look again: %w", err)
+	}
+	if err := c.finishRemedies(ctx); err != nil {
+		return fmt.Errorf("repair: %w", err)
 	}
 	c.tell()
 	return ctx.Err()

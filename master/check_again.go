@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,15 @@ import (
 // suspect is a blob about which rows, queue and volumes seem to disagree. Each
 // was looked at in a moment of its own, so they may not.
 type suspect struct {
-	live    int       // times that rows name it
-	at      *location // where the last of them is
-	garbage bool      // the queue names it
-	other   bool      // it belongs to an upload that has ended, or to a manifest given up
+	live    int        // times that rows name it
+	named   []badPlace // where, for the first of them
+	garbage [][]byte   // the entries of the queue that name it
+	other   bool       // it belongs to an upload that has ended, or to a manifest given up
+	corrupt bool       // it was read, and is not whole
 }
+
+// sharers bounds the extents that name one blob and are remembered.
+const sharers = 16
 
 // unsettled is an extent that is not kept as it should be.
 type unsettled struct {
@@ -78,6 +83,9 @@ func (c *check) judgement(l *layout, at location, x meta.Extent) (wrong []Findin
 
 // confirmSome looks again at what is suspected once that is much.
 func (c *check) confirmSome(ctx context.Context) error {
+	if err := c.flushRemedies(ctx); err != nil {
+		return err
+	}
 	switch {
 	case len(c.suspects) >= checkSuspects:
 		return c.confirm(ctx)
@@ -136,14 +144,16 @@ func (c *check) nameSuspects(ctx context.Context) (all bool, err error) {
 	err = c.e.view(ctx, func(tx metadb.Tx) error {
 		all = true
 		for _, s := range c.suspects {
-			*s = suspect{}
+			*s = suspect{corrupt: s.corrupt}
 		}
 		s := &scanner{ctx: ctx, e: c.e, full: func() bool { return false }, broken: func([]byte, error) { all = false }}
 		s.visit = func(at location, extents []meta.Extent, _ int) {
-			for _, p := range pieces(extents) {
-				if x := c.suspects[p]; x != nil {
-					x.live++
-					x.at = &at
+			for i, extent := range extents {
+				at.index = i
+				for _, p := range pieces(extents[i : i+1]) {
+					if x := c.suspects[p]; x != nil {
+						x.names(badPlace{location: at, extent: extent, piece: p, kind: FindingShared})
+					}
 				}
 			}
 		}
@@ -153,12 +163,12 @@ func (c *check) nameSuspects(ctx context.Context) (all bool, err error) {
 		c.progress.Rows += s.scanned
 		c.tell()
 		r := metadb.GarbageRange()
-		err := tx.Scan(r.Start, r.End, func(_, row []byte) (bool, error) {
+		err := tx.Scan(r.Start, r.End, func(k, row []byte) (bool, error) {
 			g, err := metadb.UnmarshalGarbage(row)
 			all = all && err == nil
 			for _, p := range g.Pieces {
 				if x := c.suspects[p]; x != nil && err == nil {
-					x.garbage = true
+					x.garbage = append(x.garbage, bytes.Clone(k))
 				}
 			}
 			return true, ctx.Err()
@@ -166,17 +176,29 @@ func (c *check) nameSuspects(ctx context.Context) (all bool, err error) {
 		if err != nil {
 			return err
 		}
-		return c.nameOthers(ctx, tx)
+		readable, err := c.nameOthers(ctx, tx)
+		all = all && readable
+		return err
 	})
 	return all, err
 }
 
+// names notes that a row names the blob.
+func (s *suspect) names(b badPlace) {
+	if s.live++; len(s.named) < sharers {
+		s.named = append(s.named, b)
+	}
+}
+
 // nameOthers finds suspects in the rows of uploads that have ended and of
-// manifests that were given up, which the garbage queue stands for as a whole.
-func (c *check) nameOthers(ctx context.Context, tx metadb.Tx) error {
+// manifests that were given up, which the garbage queue stands for as a whole; not
+// all of them are readable where it says so.
+func (c *check) nameOthers(ctx context.Context, tx metadb.Tx) (all bool, err error) {
+	all = true
 	for _, rows := range uploadRows() {
 		err := tx.Scan(rows.Start, rows.End, func(k, row []byte) (bool, error) {
 			extents, err := rows.extents(k, row)
+			all = all && err == nil
 			for _, p := range pieces(extents) {
 				if x := c.suspects[p]; x != nil && err == nil {
 					x.other = true
@@ -185,20 +207,27 @@ func (c *check) nameOthers(ctx context.Context, tx metadb.Tx) error {
 			return true, ctx.Err()
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // decide says what a suspect is.
 func (c *check) decide(ctx context.Context, p meta.Piece, s *suspect, certain bool) error {
 	switch {
-	case s.live > 0 && s.garbage:
-		c.found(s.at.finding(FindingDoomed, p, 0))
+	case s.live > 0 && len(s.garbage) > 0:
+		at := s.named[0].location
+		c.found(at.finding(FindingDoomed, p, pieceSize(s.named[0].extent)))
+		if c.repairs(FindingDoomed) {
+			c.remedies.doomed = append(c.remedies.doomed, doomed{p, at, s.garbage, pieceSize(s.named[0].extent)})
+		}
 	case s.live > 1:
-		c.found(s.at.finding(FindingShared, p, 0))
-	case s.live == 0 && !s.garbage && !s.other:
+		c.found(s.named[0].finding(FindingShared, p, pieceSize(s.named[0].extent)))
+		return c.shareOf(ctx, p, s.named)
+	case s.live == 1 && s.corrupt: // it was in another row when it was looked for
+		c.foundBad(s.named[0].finding(FindingCorrupt, p, pieceSize(s.named[0].extent)), s.named[0])
+	case s.live == 0 && len(s.garbage) == 0 && !s.other:
 		return c.decideOrphan(ctx, p, certain)
 	}
 	return nil
@@ -234,7 +263,7 @@ func (c *check) decideOrphan(ctx context.Context, p meta.Piece, certain bool) er
 		f.Bucket, f.Key, f.UploadID, f.Part = d.Bucket, d.Key, d.UploadID, d.PartNumber
 		f.Detail = "written " + info.Created.UTC().Format(time.RFC3339)
 	}
-	c.found(f)
+	c.foundOrphan(f, info)
 	return nil
 }
 
@@ -301,7 +330,7 @@ func (c *check) confirmExtents(ctx context.Context, found []unsettled) error {
 		if waiting || queued[repairOf{f.Bucket, f.Key, f.Part}] {
 			c.pending(f)
 		} else {
-			c.found(f)
+			c.foundAtOnce(f, RemedyRebalance)
 		}
 	}
 	return err

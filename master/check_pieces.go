@@ -93,9 +93,7 @@ func (c *check) pass(ctx context.Context, in idRange) error {
 			switch {
 			case mark&(markLive|markGarbage) == 0, mark&markLive != 0 && mark&markGarbage != 0:
 				c.suspect(p)
-			}
-			if mark&markCorrupt != 0 && mark&markLive == 0 {
-				c.found(Finding{Kind: FindingCorrupt, Volume: p.Volume, Blob: p.Blob, Bytes: l.sizes[i], Detail: "it is not part of anything"})
+				c.suspects[p].corrupt = mark&(markCorrupt|markLive) == markCorrupt
 			}
 			if err := c.confirmSome(ctx); err != nil {
 				return err
@@ -181,12 +179,10 @@ func (e *Engine) listPage(ctx context.Context, number meta.VolumeID, after volum
 // are.
 func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int) error {
 	for i := from; i < len(l.ids); i++ {
-		for left := l.sizes[i]; left > 0; left -= rateBurst {
-			if err := c.limiter.WaitN(ctx, int(min(left, rateBurst))); err != nil {
-				return err
-			}
+		err := c.pace(ctx, l.sizes[i])
+		if err != nil {
+			return err
 		}
-		var err error
 		l.says[i], err = c.verifyBlob(ctx, v, volume.BlobID(l.ids[i]), l.sizes[i])
 		switch {
 		case err == nil:
@@ -200,6 +196,16 @@ func (c *check) verify(ctx context.Context, v *boundVolume, l *listing, from int
 		c.report.Verified += uint64(l.sizes[i])
 		c.progress.Verified = c.report.Verified
 		c.mu.Unlock()
+	}
+	return nil
+}
+
+// pace waits until so many bytes may be read.
+func (c *check) pace(ctx context.Context, size int64) error {
+	for left := size; left > 0; left -= rateBurst {
+		if err := c.limiter.WaitN(ctx, int(min(left, rateBurst))); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -237,6 +243,10 @@ type absence struct {
 	location
 	extent meta.Extent
 	piece  meta.Piece
+}
+
+func (a absence) bad() badPlace {
+	return badPlace{location: a.location, extent: a.extent, piece: a.piece}
 }
 
 // rows goes over all rows, in transactions of bounded length: what moves from a
@@ -312,22 +322,23 @@ func (w *walk) see(at location, x meta.Extent, shard int) {
 		return
 	}
 	l.marks[i] |= markLive
+	bad := badPlace{location: at, extent: x, piece: p}
 	switch {
 	case l.marks[i]&markCorrupt != 0:
-		w.found(at.finding(FindingCorrupt, p, l.sizes[i]))
+		w.foundBad(at.finding(FindingCorrupt, p, l.sizes[i]), bad)
 	case w.opts.Deep && !at.owner(x).piece(p, shard).prints(l.says[i]):
 		f := at.finding(FindingCorrupt, p, l.sizes[i])
 		f.Detail = "it says that it is something else"
-		w.found(f)
+		w.foundBad(f, bad)
 	}
-	w.compareSize(at, x, p, l.sizes[i])
+	w.compareSize(bad, l.sizes[i])
 }
 
-func (c *check) compareSize(at location, x meta.Extent, p meta.Piece, size int64) {
-	if want := pieceSize(x); size != want {
-		f := at.finding(FindingSize, p, want)
+func (c *check) compareSize(b badPlace, size int64) {
+	if want := pieceSize(b.extent); size != want {
+		f := b.finding(FindingSize, b.piece, want)
 		f.Detail = fmt.Sprintf("it has %d bytes, want %d", size, want)
-		c.found(f)
+		c.foundBad(f, b)
 	}
 }
 
@@ -382,10 +393,10 @@ func (c *check) ask(ctx context.Context, a absence) error {
 	size, err := c.stat(ctx, a.piece)
 	switch {
 	case err == nil:
-		c.compareSize(a.location, a.extent, a.piece, size)
+		c.compareSize(a.bad(), size)
 		return nil
 	case errors.Is(err, volume.ErrCorrupt):
-		c.found(a.finding(FindingCorrupt, a.piece, pieceSize(a.extent)))
+		c.foundBad(a.finding(FindingCorrupt, a.piece, pieceSize(a.extent)), a.bad())
 		return nil
 	case !errors.Is(err, volume.ErrNotFound):
 		if ctx.Err() == nil {
@@ -397,7 +408,7 @@ func (c *check) ask(ctx context.Context, a absence) error {
 	if err != nil || !named {
 		return err
 	}
-	c.found(a.finding(FindingMissing, a.piece, pieceSize(a.extent)))
+	c.foundBad(a.finding(FindingMissing, a.piece, pieceSize(a.extent)), a.bad())
 	return c.askRest(ctx, a)
 }
 
@@ -426,7 +437,7 @@ func (c *check) askRest(ctx context.Context, a absence) error {
 	}
 	f := a.finding(FindingUnreadable, meta.Piece{}, a.extent.Size)
 	f.Detail = fmt.Sprintf("%d of its pieces are there, %d are needed", there, need)
-	c.found(f)
+	c.foundAtOnce(f, RemedyList)
 	return nil
 }
 

@@ -70,14 +70,15 @@ func ownerIn(d metadb.Descriptor) owner {
 // check compares what a blob is with what it should be; ErrCorrupt where they
 // differ. Where the descriptor of a whole copy can not be read it says nothing: the
 // id alone names the blob. A shard that does not say its number is not used, as in
-// another's place it would give wrong bytes.
+// another's place it would give wrong bytes. What is part of something else is told
+// from what is damaged, also where it has another length: that is not to be removed.
 func (w recordedPiece) check(info volume.Info) error {
-	if info.Size != w.size {
-		return fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, w.size)
-	}
 	d, err := metadb.UnmarshalDescriptor(info.Descriptor)
 	coded := w.of.code != (meta.Code{})
+	short := info.Size != w.size
 	switch {
+	case err != nil && short:
+		return fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, w.size)
 	case err != nil && coded:
 		return fmt.Errorf("%w: its descriptor: %w", volume.ErrCorrupt, err)
 	case err != nil:
@@ -90,6 +91,8 @@ func (w recordedPiece) check(info volume.Info) error {
 	switch {
 	case is != w.of:
 		return &strangerError{descriptor: d, recorded: w.of.text(w.shard)}
+	case short:
+		return fmt.Errorf("%w: %d bytes, %d recorded", volume.ErrCorrupt, info.Size, w.size)
 	case d.Shard != w.shard:
 		return fmt.Errorf("%w: it is shard %d of its extent, recorded as shard %d", volume.ErrCorrupt, d.Shard, w.shard)
 	}

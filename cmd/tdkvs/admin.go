@@ -33,6 +33,7 @@ type adminFlags struct {
 	concurrency int
 	rate        string
 	deep        bool
+	repair      repairFlags
 }
 
 func (f *adminFlags) declare(flags *flag.FlagSet) {
@@ -43,7 +44,7 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.data, "data", "", "take endpoint and keys from the first `directory` of a server on this machine (default "+defaultServerDir+", where no others are given)")
 	flags.StringVar(&f.config, "config", "", "take endpoint and keys from the configuration `file` of a master or a server on this machine")
 	flags.StringVar(&f.output, "o", "table", "print a `table` or json")
-	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended and nothing waits for repair (what changes where data lies, rebalance status), or until the check has (fsck)")
+	flags.BoolVar(&f.watch, "watch", false, "show progress until the rebalance has ended and nothing waits for repair (what changes where data lies, rebalance status), or until the check has, and what it repairs is repaired (fsck)")
 	flags.BoolVar(&f.once, "once", false, "print one sample and end (top)")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask whether it is meant (volume lost)")
 	flags.DurationVar(&f.interval, "interval", time.Second, "the `time` between two looks (-watch, top)")
@@ -51,6 +52,7 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.zone, "zone", "", "the `name` of what fails together with the new volume (volume add)")
 	flags.StringVar(&f.version, "version-id", "", "the `version` of the object (locate, object stat)")
 	flags.BoolVar(&f.deep, "deep", false, "read every byte that is stored (fsck)")
+	f.repair.declare(flags)
 	flags.IntVar(&f.concurrency, "concurrency", 0, "move this many `pieces` at the same time; 0: the default (rebalance limit)")
 	flags.StringVar(&f.rate, "rate", "", "move at most this many `bytes` a second, such as 20MiB; 0: the default; none: no limit (rebalance limit; fsck: read)")
 }
@@ -94,7 +96,7 @@ func adminVerbs() []adminVerb {
 		{"top", "", "show requests, volumes and latencies as they are", []string{"once", "interval"}, adminTop},
 		{"fsck status", "", "show the last check of the store", watch, adminFsckStatus},
 		{"fsck cancel", "", "end the check of the store", nil, adminFsckCancel},
-		{"fsck", "", "compare what is recorded with what the volumes hold", append([]string{"deep", "rate"}, watch...), adminFsck},
+		{"fsck", "", "compare what is recorded with what the volumes hold; with -repair, put right what can be", append([]string{"deep", "rate", "repair", "apply", "only"}, watch...), adminFsck},
 		{"locate", "<bucket/key>", "show where an object lies, and where it should", []string{"version-id"}, adminLocate},
 		{"bucket ls", "", "list the buckets and what is in them", nil, adminBucketList},
 		{"bucket usage", "<bucket>", "show what is in a bucket", nil, adminBucketUsage},

@@ -16,12 +16,32 @@ import (
 // a failure.
 func adminFsck(ctx context.Context, a *adminSession) error {
 	start := adminapi.CheckStart{Deep: a.deep}
+	if err := a.repair.fill(&start, "admin fsck"); err != nil {
+		return err
+	}
 	if a.given["rate"] {
 		rate, err := parseRate(a.rate)
 		if err != nil {
 			return misusef("admin fsck: flag -rate: %v", err)
 		}
 		start.BytesPerSecond = &rate
+	}
+	var c adminapi.Check
+	if err := a.client.call(ctx, http.MethodPost, "/check", nil, start, &c); err != nil {
+		return err
+	}
+	err := a.awaitCheck(ctx, c)
+	var found *notClean
+	if start.Repair != adminapi.CheckApply || !a.watch || !errors.As(err, &found) {
+		return err
+	}
+	return a.checkAgain(ctx, adminapi.CheckStart{Deep: start.Deep, BytesPerSecond: start.BytesPerSecond})
+}
+
+// checkAgain waits until what was begun to be repaired is, and looks what is left.
+func (a *adminSession) checkAgain(ctx context.Context, start adminapi.CheckStart) error {
+	if err := a.watchRebalance(ctx); err != nil {
+		return err
 	}
 	var c adminapi.Check
 	if err := a.client.call(ctx, http.MethodPost, "/check", nil, start, &c); err != nil {
@@ -88,9 +108,26 @@ func (a *adminSession) awaitCheck(ctx context.Context, begun adminapi.Check) err
 
 // printCheck prints a check; one that is not clean is an error.
 func (a *adminSession) printCheck(c adminapi.Check) error {
-	if err := a.print(c, func(w io.Writer) { checkTable(w, c) }); err != nil {
+	err := a.print(c, func(w io.Writer) {
+		checkTable(w, c)
+		repairHint(w, c.Report, "tdkvs admin fsck", "It goes on by itself: \"tdkvs admin rebalance status -watch\" shows how far it is. Then run fsck again.")
+	})
+	if err != nil {
 		return err
 	}
+	return checkResult(c)
+}
+
+// notClean is the error of a check that has findings.
+type notClean struct{ findings uint64 }
+
+func (n *notClean) Error() string {
+	return fmt.Sprintf("the store is not as it should be: %s findings", grouped(n.findings))
+}
+
+// checkResult is what a check that has ended comes to: nil where all was looked at
+// and is as it should be.
+func checkResult(c adminapi.Check) error {
 	switch {
 	case c.State == adminapi.CheckFailed:
 		return errors.New("the check has failed: " + c.Error)
@@ -106,7 +143,7 @@ func (a *adminSession) printCheck(c adminapi.Check) error {
 	if n == 0 {
 		return errors.New("the check is not complete: see what is unchecked")
 	}
-	return fmt.Errorf("the store is not as it should be: %s findings", grouped(n))
+	return &notClean{n}
 }
 
 func checkProgressText(c adminapi.Check) string {
@@ -160,6 +197,7 @@ func checkTable(w io.Writer, c adminapi.Check) {
 	tallyTable(w, "FINDING", r.Findings)
 	tallyTable(w, "PENDING", r.Pending)
 	exampleTable(w, r.Examples)
+	remedyTable(w, r)
 }
 
 func tallyTable(w io.Writer, title string, of []adminapi.CheckTally) {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,6 +71,63 @@ func TestAdminFsckFinds(t *testing.T) {
 		}
 		if len(tt.answers) > 1 && !strings.Contains(stdout, "pieces: 0 of about 0 rows, 4 of about 9 blobs, 2.0 KiB read, 0 findings\n") {
 			t.Errorf("no progress in\n%s", stdout)
+		}
+	}
+}
+
+// TestAdminRepair: what would be done is shown, with how to do it; -apply does it, and
+// with -watch the end is waited for and looked at.
+func TestAdminRepair(t *testing.T) {
+	t.Parallel()
+	const report = `{"id": %d, "state": "done", "started": "2026-01-01T00:00:00Z", "report": {"repair": %q, "findings": [{"kind": "missing", "count": 2, "bytes": 3}],
+		"excess_orphans": 70, "remedies": [{"kind": "missing", "remedy": "restore", "count": 2, "bytes": 3, "done": %d}]}}`
+	const clean = `{"id": 2, "state": "done", "started": "2026-01-01T00:00:00Z", "report": {"clean": true}}`
+	for name, tt := range map[string]struct {
+		flags  []string
+		sent   []string // requests with a body
+		stdout string
+		fail   string
+	}{
+		"no repair": {nil, []string{`{}`}, `"tdkvs admin fsck -repair" shows what can be done`, "2 findings"},
+		"plan": {[]string{"-repair", "-only=missing,too-few"}, []string{`{"repair":"plan","only":["missing","too few"]}`},
+			"Nothing was changed. \"tdkvs admin fsck -repair -apply\"", "2 findings"},
+		"apply":         {[]string{"-repair", "-apply"}, []string{`{"repair":"apply"}`}, "rebalance status -watch", "2 findings"},
+		"apply and see": {[]string{"-repair", "-apply", "-watch", "-deep"}, []string{`{"deep":true,"repair":"apply"}`, `{"deep":true}`}, "result     clean", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sent []string // one request at a time
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body) // an error shows in what was sent
+				answer := clean
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/rebalance"):
+					answer = `{"active": false, "epoch": 1}`
+				case len(body) > 0:
+					sent = append(sent, strings.TrimSpace(string(body)))
+					if mode := map[string]int{"plan": 0, "apply": 2}; len(sent) == 1 {
+						var start adminapi.CheckStart
+						if err := json.Unmarshal(body, &start); err != nil {
+							t.Error(err)
+						}
+						answer = fmt.Sprintf(report, 1, start.Repair, mode[start.Repair])
+					}
+				}
+				_, _ = io.WriteString(w, answer)
+			}))
+			defer s.Close()
+			code, stdout, stderr := admin(t, adminOf{t, s.URL}.env(), append([]string{"fsck"}, tt.flags...)...)
+			if !slices.Equal(sent, tt.sent) || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.fail) || (code == exitDone) != (tt.fail == "") {
+				t.Errorf("exit %d, sent %q\n%s\n%s", code, sent, stdout, stderr)
+			}
+			if len(tt.flags) > 0 && !strings.Contains(stdout, "missing  2      3 B    ") || !strings.Contains(stdout, "70 orphans are more than a crash leaves") {
+				t.Errorf("%s", stdout)
+			}
+		})
+	}
+	for _, flags := range [][]string{{"-apply"}, {"-only=missing"}} {
+		if code, _, stderr := admin(t, adminOf{t, "http://127.0.0.1:1"}.env(), append([]string{"fsck"}, flags...)...); code != exitMisuse || !strings.Contains(stderr, "goes with -repair") {
+			t.Errorf("%q: exit %d, %s", flags, code, stderr)
 		}
 	}
 }

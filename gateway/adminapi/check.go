@@ -16,7 +16,29 @@ type CheckStart struct {
 	Deep           bool   `json:"deep,omitempty"`             // read every byte
 	BytesPerSecond *int64 `json:"bytes_per_second,omitempty"` // of a deep one; -1: no limit
 	Examples       int    `json:"examples,omitempty"`         // of each kind of finding; 0: 20
+	// Repair says what is to be done about the findings: nothing (empty), work out
+	// what would be (CheckPlan), or that (CheckApply).
+	Repair string   `json:"repair,omitempty"`
+	Only   []string `json:"only,omitempty"` // kinds of findings that a repair cares about; none: all
 }
+
+// What a check does about its findings.
+const (
+	CheckPlan  = "plan"
+	CheckApply = "apply"
+)
+
+// The remedies for findings.
+const (
+	RemedyRestore   = "restore"         // verified, and made anew from the other pieces, by the repair queue
+	RemedyList      = "list as damaged" // verified, and put on the list of damage; what is left of it stays
+	RemedyReread    = "read again"      // it leaves the list of damage where it can be read
+	RemedyRebalance = "rebalance"       // a pass of the rebalance brings it to where it should be
+	RemedyGarbage   = "garbage"         // removed after leftover_grace, unless something names it by then
+	RemedySpare     = "spare"           // taken off the garbage queue
+	RemedyRecount   = "recount"         // the counters are corrected
+	RemedyNone      = "none"            // nothing that might not lose something
+)
 
 // Check is where the last check of the store stands. The report is that of as
 // much as was looked at, once the check has ended.
@@ -58,8 +80,22 @@ type CheckReport struct {
 	Examples  []CheckFinding    `json:"examples"`
 	Undecided uint64            `json:"undecided"` // blobs that may be orphans
 	Unchecked []UncheckedVolume `json:"unchecked"`
-	Garbage   uint64            `json:"garbage"` // entries that wait
-	Repairs   uint64            `json:"repairs"` // the same
+	Garbage   uint64            `json:"garbage"`          // entries that wait
+	Repairs   uint64            `json:"repairs"`          // the same
+	Repair    string            `json:"repair,omitempty"` // CheckPlan, CheckApply; empty: none was asked for
+	Remedies  []CheckRemedy     `json:"remedies,omitempty"`
+	// ExcessOrphans are orphans that a repair leaves alone, as they are more than a
+	// crash leaves: only: ["orphan"] gives them up all the same.
+	ExcessOrphans uint64 `json:"excess_orphans,omitempty"`
+}
+
+// CheckRemedy is what a repair would do, or has done, about findings of a kind.
+type CheckRemedy struct {
+	Kind   string `json:"kind"`
+	Remedy string `json:"remedy"`
+	Count  uint64 `json:"count"`
+	Bytes  uint64 `json:"bytes"`
+	Done   uint64 `json:"done"` // of count: begun, or done; 0 where it was only planned
 }
 
 // CheckTally counts the findings of a kind.
