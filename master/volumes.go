@@ -55,10 +55,15 @@ func (e *Engine) volume(_ context.Context, number meta.VolumeID) (Blobs, error) 
 	return observed{v}, nil
 }
 
+// newBlobID returns a random id, none of those that are kept for metadata.
 func newBlobID() volume.BlobID {
-	var id volume.BlobID
-	_, _ = rand.Read(id[:]) // never fails, by its contract
-	return id
+	for {
+		var id volume.BlobID
+		_, _ = rand.Read(id[:]) // never fails, by its contract
+		if !id.Metadata() {
+			return id
+		}
+	}
 }
 
 // Health says whether the store serves.

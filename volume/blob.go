@@ -17,7 +17,7 @@ const BlockSize = 64 << 10
 const MaxDescriptor = 64 << 10
 
 // BlobID names a blob. The caller chooses it at random and never reuses it. The
-// zero id names none.
+// zero id names none, and those that MetadataID makes are for metadata.
 type BlobID [16]byte
 
 // String returns the id as 32 hexadecimal digits.
@@ -79,6 +79,7 @@ type Status struct {
 	Identity
 	Blobs        int64  // live blobs
 	Bytes        int64  // their payload bytes
+	Metadata     Held   // blobs with ids of MetadataID, which Blobs and Bytes leave out
 	DeadBytes    int64  // bytes in segments that compaction can win back
 	Capacity     uint64 // bytes of the file system
 	Free         uint64 // bytes free on it
@@ -133,7 +134,8 @@ type Blobs interface {
 	// Delete removes blobs durably. A blob that is not there is no error.
 	Delete(ctx context.Context, ids []BlobID) error
 
-	// List returns up to limit blobs with ids above after, in id order.
+	// List returns up to limit blobs with ids above after, in id order. Those of
+	// metadata are left out, unless after itself lies among their ids.
 	List(ctx context.Context, after BlobID, limit int) ([]Info, error)
 
 	// Verify re-reads a whole blob and checks every block.

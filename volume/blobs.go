@@ -104,8 +104,9 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	}
 	status := Status{
 		Identity:     s.Identity(),
-		Blobs:        s.index.blobs.Load(),
-		Bytes:        s.index.bytes.Load(),
+		Blobs:        s.index.data.blobs.Load(),
+		Bytes:        s.index.data.bytes.Load(),
+		Metadata:     s.index.metadata.held(),
 		Capacity:     space.Total,
 		Free:         space.Free,
 		Reserve:      s.reserve(space),

@@ -49,9 +49,20 @@ func (e entry) info(id BlobID) Info {
 // index maps ids to places. Blobs are spread over shards by the first byte of
 // their id, so the shards are in id order, as List wants them.
 type index struct {
-	blobs  atomic.Int64 // without reservations
-	bytes  atomic.Int64
-	shards [256]shard
+	data     tally
+	metadata tally // of blobs with ids of MetadataID
+	shards   [256]shard
+}
+
+// tally counts blobs, without reservations.
+type tally struct{ blobs, bytes atomic.Int64 }
+
+func (t *tally) held() Held { return Held{Blobs: t.blobs.Load(), Bytes: t.bytes.Load()} }
+
+// held counts all blobs.
+func (x *index) held() Held {
+	a, b := x.data.held(), x.metadata.held()
+	return Held{Blobs: a.Blobs + b.Blobs, Bytes: a.Bytes + b.Bytes}
 }
 
 type shard struct {
@@ -103,9 +114,9 @@ func (x *index) set(id BlobID, e entry) (old entry, replaced bool) {
 	replaced = replaced && old.seg != pendingSegment
 	sh.entries.put(id, e)
 	if replaced {
-		x.count(-1, -old.size())
+		x.count(id, -1, -old.size())
 	}
-	x.count(1, e.size())
+	x.count(id, 1, e.size())
 	return old, replaced
 }
 
@@ -130,13 +141,17 @@ func (x *index) remove(id BlobID, e entry) bool {
 		return false
 	}
 	sh.entries.remove(id)
-	x.count(-1, -e.size())
+	x.count(id, -1, -e.size())
 	return true
 }
 
-func (x *index) count(blobs, bytes int64) {
-	x.blobs.Add(blobs)
-	x.bytes.Add(bytes)
+func (x *index) count(id BlobID, blobs, bytes int64) {
+	t := &x.data
+	if id.Metadata() {
+		t = &x.metadata
+	}
+	t.blobs.Add(blobs)
+	t.bytes.Add(bytes)
 }
 
 // placed is where in its segment a blob lies.
@@ -166,13 +181,18 @@ func (sh *shard) inSegment(num uint32, found []placed) []placed {
 	return found
 }
 
-// list returns up to limit blobs with ids above after, in id order.
+// list returns up to limit blobs with ids above after, in id order, those of metadata
+// where after is one of their ids.
 func (x *index) list(after BlobID, limit int) []Info {
-	return x.listWhere(after, limit, func(entry) bool { return true })
+	below := MetadataStart()
+	if after.Metadata() {
+		return x.listWhere(after, limit, func(*slot) bool { return true })
+	}
+	return x.listWhere(after, limit, func(s *slot) bool { return s.id[0] != metadataByte || bytes.Compare(s.id[:], below[:]) < 0 })
 }
 
 // listWhere is list of those blobs of which keep approves.
-func (x *index) listWhere(after BlobID, limit int, keep func(entry) bool) []Info {
+func (x *index) listWhere(after BlobID, limit int, keep func(*slot) bool) []Info {
 	var page []Info
 	for first := int(after[0]); first < len(x.shards) && len(page) < limit; first++ {
 		page = append(page, x.shards[first].list(after, limit-len(page), keep)...)
@@ -180,7 +200,7 @@ func (x *index) listWhere(after BlobID, limit int, keep func(entry) bool) []Info
 	return page
 }
 
-func (sh *shard) list(after BlobID, limit int, wanted func(entry) bool) []Info {
+func (sh *shard) list(after BlobID, limit int, wanted func(*slot) bool) []Info {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	keep := limit
@@ -192,7 +212,7 @@ func (sh *shard) list(after BlobID, limit int, wanted func(entry) bool) []Info {
 	for i := range sh.entries.slots {
 		// Free slots have the zero id, which is above none.
 		s := &sh.entries.slots[i]
-		if bytes.Compare(s.id[:], after[:]) <= 0 || s.seg == pendingSegment || !wanted(s.entry) ||
+		if bytes.Compare(s.id[:], after[:]) <= 0 || s.seg == pendingSegment || !wanted(s) ||
 			bounded && bytes.Compare(s.id[:], bound[:]) > 0 {
 			continue
 		}

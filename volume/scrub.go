@@ -25,7 +25,7 @@ const (
 // read. It returns early where ctx or the store ends, and goes on there when it is
 // called again.
 func (s *Store) scrub(ctx context.Context) {
-	if !s.scrubber.begin(s.cfg.Clock(), s.scrubPause(), s.index.blobs.Load() == 0) {
+	if !s.scrubber.begin(s.cfg.Clock(), s.scrubPause(), s.index.held().Blobs == 0) {
 		s.saveScrub(scrubSaveEvery)
 		return
 	}
@@ -60,7 +60,10 @@ func (s *Store) scrubRate() int64 {
 }
 
 // scrubTotal is about how many bytes a round reads.
-func (s *Store) scrubTotal() int64 { return s.index.bytes.Load() + recordOverhead*s.index.blobs.Load() }
+func (s *Store) scrubTotal() int64 {
+	held := s.index.held()
+	return held.Bytes + recordOverhead*held.Blobs
+}
 
 // scrubRound is a round, or what is left of one, under way.
 type scrubRound struct {
@@ -107,7 +110,7 @@ func (r *scrubRound) segment(g *segment, from uint32) error {
 
 func (r *scrubRound) large() error {
 	for {
-		page := r.s.index.listWhere(r.s.scrubber.position().After, scrubPage, entry.large)
+		page := r.s.index.listWhere(r.s.scrubber.position().After, scrubPage, func(s *slot) bool { return s.large() })
 		if len(page) == 0 {
 			return r.ctx.Err()
 		}

@@ -153,7 +153,12 @@ type (
 		Run          uint64 `json:"run"`
 		Damaged      uint64 `json:"damaged"`
 
-		Scrub scrubJSON `json:"scrub"`
+		Metadata heldJSON  `json:"metadata"`
+		Scrub    scrubJSON `json:"scrub"`
+	}
+	heldJSON struct {
+		Blobs int64 `json:"blobs"`
+		Bytes int64 `json:"bytes"`
 	}
 	scrubJSON struct {
 		Rate     int64     `json:"rate"`
@@ -199,7 +204,7 @@ func encodeStatus(s volume.Status) statusJSON {
 		Blobs: s.Blobs, Bytes: s.Bytes, DeadBytes: s.DeadBytes,
 		Capacity: s.Capacity, Free: s.Free, Reserve: s.Reserve, Full: s.Full, ReadOnly: s.ReadOnly,
 		Syncs: s.Syncs, Writes: s.Writes, Quarantined: s.Quarantined, CorruptReads: s.CorruptReads,
-		Run: s.Run, Damaged: s.Damaged, Scrub: scrubJSON(s.Scrub),
+		Run: s.Run, Damaged: s.Damaged, Metadata: heldJSON(s.Metadata), Scrub: scrubJSON(s.Scrub),
 	}
 }
 
@@ -209,7 +214,7 @@ func (j statusJSON) decode() volume.Status {
 		Blobs:    j.Blobs, Bytes: j.Bytes, DeadBytes: j.DeadBytes,
 		Capacity: j.Capacity, Free: j.Free, Reserve: j.Reserve, Full: j.Full, ReadOnly: j.ReadOnly,
 		Syncs: j.Syncs, Writes: j.Writes, Quarantined: j.Quarantined, CorruptReads: j.CorruptReads,
-		Run: j.Run, Damaged: j.Damaged, Scrub: volume.Scrub(j.Scrub),
+		Run: j.Run, Damaged: j.Damaged, Metadata: volume.Held(j.Metadata), Scrub: volume.Scrub(j.Scrub),
 	}
 }
 

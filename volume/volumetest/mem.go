@@ -244,7 +244,7 @@ func (m *Mem) List(ctx context.Context, after volume.BlobID, limit int) ([]volum
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ids := slices.DeleteFunc(slices.Collect(maps.Keys(m.blobs)), func(id volume.BlobID) bool {
-		return bytes.Compare(id[:], after[:]) <= 0
+		return bytes.Compare(id[:], after[:]) <= 0 || id.Metadata() && !after.Metadata()
 	})
 	slices.SortFunc(ids, func(a, b volume.BlobID) int { return bytes.Compare(a[:], b[:]) })
 	ids = ids[:min(len(ids), max(0, limit))]
@@ -276,11 +276,12 @@ func (m *Mem) Status(ctx context.Context) (volume.Status, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	used := m.bytes()
+	used, metadata := m.bytes(), m.metadata()
 	return volume.Status{
 		Identity:     m.identity,
-		Blobs:        int64(len(m.blobs)),
-		Bytes:        used,
+		Blobs:        int64(len(m.blobs)) - metadata.Blobs,
+		Bytes:        used - metadata.Bytes,
+		Metadata:     metadata,
 		Capacity:     uint64(m.capacity),
 		Free:         uint64(max(0, m.capacity-used)),
 		Full:         used >= m.capacity,
@@ -299,6 +300,16 @@ func (m *Mem) bytes() int64 {
 		sum += b.info.Size
 	}
 	return sum
+}
+
+func (m *Mem) metadata() (h volume.Held) {
+	for id, b := range m.blobs {
+		if id.Metadata() {
+			h.Blobs++
+			h.Bytes += b.info.Size
+		}
+	}
+	return h
 }
 
 // Claim implements volume.Blobs.

@@ -58,6 +58,8 @@ func RunFactory(t *testing.T, f Factory) {
 		{"DeleteBatch", testDeleteBatch, true},
 		{"ReadSurvivesDelete", testReadSurvivesDelete, true},
 		{"List", testList, true},
+		{"Metadata", testMetadata, true},
+		{"MetadataReopen", testMetadataReopen, f.Reopen != nil},
 		{"Verify", testVerify, true},
 		{"Status", testStatus, true},
 		{"Claim", testClaim, true},
@@ -97,13 +99,33 @@ type suite struct {
 // check is the invariant that every test leaves behind.
 func (s *suite) check(t *testing.T) {
 	t.Helper()
-	infos, err := s.List(t.Context(), volume.BlobID{}, 1<<20)
+	data := s.checkList(t, volume.BlobID{})
+	metadata := s.checkList(t, volume.MetadataStart())
+	status, err := s.Status(t.Context())
+	if err != nil {
+		t.Fatalf("status: %v", err)
+	}
+	if got := (volume.Held{Blobs: status.Blobs, Bytes: status.Bytes}); got != data {
+		t.Errorf("status says %+v; the list has %+v", got, data)
+	}
+	if status.Metadata != metadata {
+		t.Errorf("status says %+v of metadata; the list has %+v", status.Metadata, metadata)
+	}
+}
+
+// checkList verifies what a list from an id on gives, and counts it.
+func (s *suite) checkList(t *testing.T, after volume.BlobID) (held volume.Held) {
+	t.Helper()
+	infos, err := s.List(t.Context(), after, 1<<20)
 	if err != nil {
 		t.Fatalf("list: %v", err)
 	}
-	var sum int64
 	for i, info := range infos {
-		sum += info.Size
+		held.Blobs++
+		held.Bytes += info.Size
+		if info.ID.Metadata() != after.Metadata() {
+			t.Errorf("list after %s holds %s", after, info.ID)
+		}
 		if i > 0 && bytes.Compare(infos[i-1].ID[:], info.ID[:]) >= 0 {
 			t.Errorf("list out of order at %d: %s, %s", i, infos[i-1].ID, info.ID)
 		}
@@ -111,13 +133,7 @@ func (s *suite) check(t *testing.T) {
 			t.Errorf("verify %s: %v", info.ID, err)
 		}
 	}
-	status, err := s.Status(t.Context())
-	if err != nil {
-		t.Fatalf("status: %v", err)
-	}
-	if status.Blobs != int64(len(infos)) || status.Bytes != sum {
-		t.Errorf("status says %d blobs, %d bytes; the list has %d, %d", status.Blobs, status.Bytes, len(infos), sum)
-	}
+	return held
 }
 
 // put stores a payload with a descriptor made from its id, or fails the test.
