@@ -96,6 +96,11 @@ func Open(dir string, o Options) (_ *DB, err error) {
 
 // View implements metadb.DB.
 func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
+	return db.ViewAt(ctx, func(_ uint64, tx metadb.Tx) error { return fn(tx) })
+}
+
+// view runs fn over the newest durable state.
+func (db *DB) view(ctx context.Context, fn func(*badgerSnapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -103,11 +108,9 @@ func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
 		return metadb.ErrClosed
 	}
 	defer db.leave()
-	snap := db.store.snapshot()
+	snap := db.store.snapshotNow()
 	defer snap.close()
-	t := &tx{ctx: ctx, snap: snap}
-	defer t.end()
-	return fn(t)
+	return fn(snap)
 }
 
 // Update implements metadb.DB. A context that ends before fn was started means

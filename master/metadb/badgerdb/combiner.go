@@ -1,9 +1,11 @@
 package badgerdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -17,7 +19,8 @@ import (
 // called by one goroutine at a time.
 type engine interface {
 	snapshot() snapshot
-	commit(batch *overlay) error
+	position() (seq uint64, mark []byte)
+	commit(batch *overlay, mark []byte) error
 }
 
 const (
@@ -58,6 +61,8 @@ type combiner struct {
 	queue   chan *request
 	closing chan struct{} // closed by close: no new requests
 	stopped chan struct{} // closed by run: no request will be answered any more
+
+	follower atomic.Pointer[metadb.Follower] // told of each commit; nil: nobody is
 
 	failure atomic.Pointer[error] // why the store is read-only; nil: it is not
 	commits atomic.Uint64
@@ -261,16 +266,9 @@ func (b *batchRun) commit() error {
 		return err
 	}
 	if b.bytes > 0 {
-		err := b.eng.commit(b.tree)
-		if err == nil {
-			err = b.space.wrote(b.bytes)
+		if err := b.write(); err != nil {
+			return err
 		}
-		if err != nil {
-			failure := fmt.Errorf("%w: %w", metadb.ErrFailed, err)
-			b.failure.Store(&failure)
-			return failure
-		}
-		b.commits.Add(1)
 	}
 	for _, r := range b.ran {
 		if r.err == nil {
@@ -278,4 +276,45 @@ func (b *batchRun) commit() error {
 		}
 	}
 	return nil
+}
+
+// write commits what the batch has written, side by side with the follower.
+func (b *batchRun) write() error {
+	pending, mark, err := b.begin()
+	if err != nil {
+		return err
+	}
+	err = b.eng.commit(b.tree, mark)
+	if err == nil {
+		err = b.space.wrote(b.bytes)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", metadb.ErrFailed, err)
+		b.failure.Store(&err)
+	} else {
+		b.commits.Add(1)
+	}
+	if pending != nil {
+		err = cmp.Or(err, pending.Wait())
+	}
+	return err
+}
+
+// begin gives the batch to the follower, if there is one.
+func (b *batchRun) begin() (metadb.Pending, []byte, error) {
+	f := b.follower.Load()
+	if f == nil {
+		return nil, nil, nil
+	}
+	seq, _ := b.eng.position()
+	return (*f).Begin(seq+1, changesOf(b.tree))
+}
+
+// changesOf are the writes of a batch, in order.
+func changesOf(tree *overlay) iter.Seq[metadb.Change] {
+	return func(yield func(metadb.Change) bool) {
+		tree.Scan(func(w *write) bool {
+			return yield(metadb.Change{Key: w.key, Value: w.value, Deleted: w.deleted})
+		})
+	}
 }

@@ -22,11 +22,11 @@ type fakeEngine struct {
 	proceed chan error // what the commit does: nil goes through
 }
 
-func (f *fakeEngine) commit(batch *overlay) error {
+func (f *fakeEngine) commit(batch *overlay, mark []byte) error {
 	f.entered <- batch.Len()
 	err := <-f.proceed
 	if err == nil {
-		return f.store.commit(batch)
+		return f.store.commit(batch, mark)
 	}
 	return err
 }

@@ -29,6 +29,7 @@ type Restore struct {
 	lock     *os.File
 	bdb      *badger.DB
 	seq      uint64      // of the commit that is being made
+	mark     []byte      // of the newest
 	txn      *badger.Txn // what of it is not yet written; nil: nothing
 	err      error       // the first; nothing more is taken
 }
@@ -125,6 +126,10 @@ func (r *Restore) At(seq uint64) error {
 	return r.err
 }
 
+// Mark has the store remember the mark of the newest commit, as metadb.Follower gave
+// it. Without one the journal of the metadata begins anew.
+func (r *Restore) Mark(mark []byte) { r.mark = bytes.Clone(mark) }
+
 // Set has a key hold a value.
 func (r *Restore) Set(key, value []byte) error {
 	return r.put(func(txn *badger.Txn) error { return txn.Set(prefixed(nil, key), bytes.Clone(value)) })
@@ -172,7 +177,7 @@ func (r *Restore) Commit() error {
 		r.err = errors.New("nothing was restored")
 	}
 	// The number is kept although nothing may be left that this commit has set.
-	_ = r.put(func(txn *badger.Txn) error { return txn.Set(seqKey(), seqValue(r.seq)) })
+	_ = r.put(func(txn *badger.Txn) error { return txn.Set(seqKey(), seqValue(r.seq, r.mark)) })
 	if r.flush() == nil {
 		r.err = r.bdb.Close()
 		r.bdb = nil

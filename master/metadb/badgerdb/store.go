@@ -19,10 +19,15 @@ import (
 const dataPrefix = 'd'
 
 // seqKey holds the number of the newest commit. Badger itself knows only those of
-// the entries that it still has, and what a commit has deleted leaves none.
+// the entries that it still has, and what a commit has deleted leaves none. The mark
+// that came with the commit follows.
 func seqKey() []byte { return []byte{'s'} }
 
-func seqValue(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+func seqValue(seq uint64, mark []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, seqLen+len(mark)), seq), mark...)
+}
+
+const seqLen = 8
 
 // store is Badger as the combiner sees it: snapshots of what is durable, and
 // commits of whole batches, one at a time.
@@ -33,42 +38,62 @@ type store struct {
 
 	mu        sync.Mutex // guards the fields below
 	committed uint64     // timestamp of the newest durable commit
+	mark      []byte     // that came with it; not changed
 	reading   map[uint64]int
 }
 
 func newStore(dir string, bdb *badger.DB) (*store, error) {
-	newest, err := newestCommit(bdb)
+	newest, mark, err := newestCommit(bdb)
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bdb: bdb, names: names{dir: dir}, committed: newest, reading: map[uint64]int{}}
-	bdb.SetDiscardTs(s.committed)
+	s := &store{bdb: bdb, names: names{dir: dir}, committed: newest, mark: mark, reading: map[uint64]int{}}
+	s.keepFrom(s.committed)
 	return s, nil
 }
 
-// newestCommit is the number of the newest commit, 0 in a new store.
-func newestCommit(bdb *badger.DB) (uint64, error) {
+// keepFrom has compaction keep what states from ts on can see, and the newest commit,
+// whose deletions LastCommit tells.
+func (s *store) keepFrom(ts uint64) {
+	s.bdb.SetDiscardTs(min(ts, max(s.committed, 1)-1))
+}
+
+// position returns the number of the newest commit and its mark.
+func (s *store) position() (uint64, []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.committed, s.mark
+}
+
+// newestCommit is the number of the newest commit, 0 in a new store, and its mark.
+func newestCommit(bdb *badger.DB) (uint64, []byte, error) {
 	txn := bdb.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	item, err := txn.Get(seqKey())
 	if errors.Is(err, badger.ErrKeyNotFound) { // a release before this one made it, or nothing was committed
-		return bdb.MaxVersion(), nil
+		return bdb.MaxVersion(), nil, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: number of the newest commit: %w", metadb.ErrCorrupt, err)
+		return 0, nil, fmt.Errorf("%w: number of the newest commit: %w", metadb.ErrCorrupt, err)
 	}
 	value, err := itemValue(item)
-	if err == nil && len(value) != 8 {
+	if err == nil && len(value) < seqLen {
 		err = fmt.Errorf("%w: the number of the newest commit has %d bytes", metadb.ErrCorrupt, len(value))
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return max(binary.BigEndian.Uint64(value), bdb.MaxVersion()), nil
+	seq := binary.BigEndian.Uint64(value)
+	if newer := bdb.MaxVersion(); newer > seq {
+		return newer, nil, nil
+	}
+	return seq, clone(value[seqLen:]), nil
 }
 
 // snapshot opens the newest durable state for reading.
-func (s *store) snapshot() snapshot {
+func (s *store) snapshot() snapshot { return s.snapshotNow() }
+
+func (s *store) snapshotNow() *badgerSnapshot {
 	s.gate.RLock()
 	s.mu.Lock()
 	ts := s.committed
@@ -85,14 +110,15 @@ func (s *store) doneReading(ts uint64) {
 	}
 }
 
-// commit writes a batch and makes it durable. After an error the outcome is
+// commit writes a batch and its mark and makes them durable. After an error the outcome is
 // unknown, so the store must take no further commit; readers stay at the commit
 // before.
-func (s *store) commit(batch *overlay) error {
+func (s *store) commit(batch *overlay, mark []byte) error {
 	ts := s.committed + 1 // only this goroutine changes it
 	txn := s.bdb.NewTransactionAt(s.committed, true)
 	defer txn.Discard()
-	err := txn.Set(seqKey(), seqValue(ts))
+	at := seqValue(ts, mark)
+	err := txn.Set(seqKey(), at)
 	if err != nil {
 		return err
 	}
@@ -116,16 +142,16 @@ func (s *store) commit(batch *overlay) error {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	failpoint.At("commit/durable")
-	s.bdb.SetDiscardTs(s.advance(ts))
+	s.keepFrom(s.advance(ts, at[seqLen:]))
 	return nil
 }
 
 // advance makes ts the state to read and returns the oldest state still read:
 // compaction may drop what no later one can see.
-func (s *store) advance(ts uint64) uint64 {
+func (s *store) advance(ts uint64, mark []byte) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.committed = ts
+	s.committed, s.mark = ts, mark
 	oldest := ts
 	for t := range s.reading {
 		oldest = min(oldest, t)
@@ -149,8 +175,8 @@ func (s *store) reopen(open func() (*badger.DB, error)) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	bdb.SetDiscardTs(s.committed)
 	s.bdb = bdb
+	s.keepFrom(s.committed)
 	return true, nil
 }
 

@@ -36,6 +36,7 @@ func Run(t *testing.T, e Engine) {
 		{"Limits", limitTests},
 		{"Lifecycle", lifecycleTests},
 		{"Model", modelTests},
+		{"Follow", followTests},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

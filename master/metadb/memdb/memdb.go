@@ -3,7 +3,9 @@ package memdb
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 
@@ -25,9 +27,12 @@ type DB struct {
 	mu     sync.Mutex // guards the fields below
 	idle   sync.Cond  // signaled when active falls to zero
 	root   *tree      // the committed state; replaced, never modified
+	at     position   // of root
 	active int        // transactions under way
 	closed bool
 	stats  metadb.Stats
+
+	follower atomic.Pointer[metadb.Follower] // nil: nobody follows
 }
 
 var _ metadb.DB = (*DB)(nil)
@@ -46,12 +51,7 @@ func New() *DB {
 
 // View implements metadb.DB.
 func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
-	root, err := db.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.end()
-	return fn(&tx{tree: root, readOnly: true})
+	return db.ViewAt(ctx, func(_ uint64, tx metadb.Tx) error { return fn(tx) })
 }
 
 // Update implements metadb.DB.
@@ -66,7 +66,7 @@ func (db *DB) Update(ctx context.Context, fn func(metadb.Tx) error) error {
 	}
 	defer func() { db.writer <- struct{}{} }()
 
-	root, err := db.begin(ctx)
+	root, at, err := db.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,11 +79,29 @@ func (db *DB) Update(ctx context.Context, fn func(metadb.Tx) error) error {
 		return err
 	}
 
+	return db.commit(t, at)
+}
+
+// commit makes what a transaction has left the state, side by side with the follower.
+func (db *DB) commit(t *tx, at position) error {
+	if t.writes > 0 {
+		at = position{seq: at.seq + 1, last: t.written}
+	}
+	var pending metadb.Pending
+	if f := db.follower.Load(); f != nil && t.writes > 0 {
+		var err error
+		if pending, at.mark, err = (*f).Begin(at.seq, slices.Values(t.changes())); err != nil {
+			return err
+		}
+	}
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.root = t.tree
+	db.root, db.at = t.tree, at
 	db.stats.Updates++
 	db.stats.Commits++
+	db.mu.Unlock()
+	if pending != nil {
+		return pending.Wait()
+	}
 	return nil
 }
 
@@ -106,17 +124,17 @@ func (db *DB) Close() error {
 }
 
 // begin enters a transaction and returns the state that it reads.
-func (db *DB) begin(ctx context.Context) (*tree, error) {
+func (db *DB) begin(ctx context.Context) (*tree, position, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, position{}, err
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.closed {
-		return nil, metadb.ErrClosed
+		return nil, position{}, metadb.ErrClosed
 	}
 	db.active++
-	return db.root, nil
+	return db.root, db.at, nil
 }
 
 func (db *DB) end() {
@@ -133,7 +151,8 @@ type tx struct {
 	tree     *tree
 	readOnly bool
 	budget   txbudget.Budget
-	writes   uint64 // rises with every write; cursors find their place again
+	writes   uint64          // rises with every write; cursors find their place again
+	written  map[string]bool // the keys that were written
 }
 
 func (t *tx) Get(key []byte) ([]byte, error) {
@@ -151,7 +170,7 @@ func (t *tx) Set(key, value []byte) error {
 	if err := t.budget.Add(key, value); err != nil {
 		return err
 	}
-	t.writes++
+	t.note(key)
 	t.tree.Set(item{key: clone(key), value: clone(value)})
 	return nil
 }
@@ -163,7 +182,7 @@ func (t *tx) Delete(key []byte) error {
 	if err := t.budget.Add(key, nil); err != nil {
 		return err
 	}
-	t.writes++
+	t.note(key)
 	t.tree.Delete(item{key: key})
 	return nil
 }
