@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,17 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"tdkvs/gateway/adminapi"
 	"tdkvs/s3api/sigv4"
-	"tdkvs/volume/vfs"
 )
 
 // adminClient speaks the admin API.
@@ -36,65 +31,20 @@ const (
 	maxAdminAnswer = 64 << 20 // bytes
 )
 
-// connect finds endpoint and credentials: flags come before the configuration
-// file of a store on this machine, its endpoint before the environment's, and its
-// credentials behind. What a server has left in its own directory comes with the
-// flag that names that, and last where none does.
+// connect makes the client, with what whereabouts finds.
 func (a *adminSession) connect(env lookupEnv) (*adminClient, error) {
-	here, err := findBeside(a.config)
+	found, err := whereabouts{
+		command: "admin", endpoint: a.endpoint, accessKey: a.accessKey, secretKey: a.secretKey,
+		region: a.region, regionGiven: a.given["region"], data: a.data, config: a.config,
+	}.find(env)
 	if err != nil {
 		return nil, err
 	}
-	fromEnv, _ := env(envEndpoint)
-	endpoint := cmp.Or(a.endpoint, here.endpoint, leftEndpoint(a.data), fromEnv, leftEndpoint(here.dir), defaultEndpoint)
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, misusef("admin: the endpoint is a URL such as %s, not %q", defaultEndpoint, endpoint)
-	}
-	c := &adminClient{base: u.Scheme + "://" + u.Host, http: http.Client{Timeout: adminTimeout}}
-	keys, err := a.keys(env, here, u)
-	if err != nil {
-		return nil, err
-	}
-	region := a.region
-	if !a.given["region"] && here.region != "" {
-		region = here.region
-	}
-	if keys != (credentialsConfig{}) {
-		c.signer = &sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, Region: region}
+	c := &adminClient{base: found.base, http: http.Client{Timeout: adminTimeout}}
+	if keys := found.keys; keys != (credentialsConfig{}) {
+		c.signer = &sigv4.Signer{Credentials: sigv4.Credentials{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, Region: found.region}
 	}
 	return c, nil
-}
-
-// keys are the root credentials; none where nobody gives any.
-func (a *adminSession) keys(env lookupEnv, here beside, endpoint *url.URL) (credentialsConfig, error) {
-	if (a.accessKey == "") != (a.secretKey == "") {
-		return credentialsConfig{}, misusef("admin: give both -access-key and -secret-key, or neither")
-	}
-	switch {
-	case a.accessKey != "" && a.data != "":
-		return credentialsConfig{}, misusef("admin: give keys or -data, not both")
-	case a.accessKey != "":
-		return credentialsConfig{AccessKey: a.accessKey, SecretKey: a.secretKey}, nil
-	case a.data != "":
-		return dataKeys(a.data)
-	}
-	given, err := givenCredentials(env, here.keys, here.file)
-	if err != nil || given.source != fromNowhere {
-		return given.credentialsConfig, err
-	}
-	return here.madeKeys(endpoint)
-}
-
-// dataKeys reads the credentials that a server has made in its first directory.
-func dataKeys(dir string) (credentialsConfig, error) {
-	fsys := vfs.OS()
-	file := filepath.Join(dir, credentialsFile)
-	if _, err := fsys.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return credentialsConfig{}, fmt.Errorf("there is no file %s: name the first directory of a server that has made its own credentials", file)
-	}
-	c, err := storedCredentials(fsys, dir, slog.New(slog.DiscardHandler))
-	return c.credentialsConfig, err
 }
 
 // call makes a request and decodes its answer. A path that is not a constant has

@@ -53,7 +53,7 @@ func commands() []command {
 			detail: `Each dir becomes a volume; the metadata and the root credentials lie in the
 first. A dir that does not exist is made. Without any, ./data is used. Name all
 dirs of the store each time; a new one behind them gets its share of the data.`,
-			setup:     serverCommand,
+			setup:     profiled(serverCommand),
 			arguments: true,
 		},
 		{
@@ -70,7 +70,7 @@ dirs of the store each time; a new one behind them gets its share of the data.`,
 A new, empty volume that is added to the list gets its share of the data. With
 -delete nobody is served: what is on that volume moves to the others, and then
 it can be taken off the list. Run it again when it was cut short.`,
-			setup: masterCommand,
+			setup: profiled(masterCommand),
 		},
 		{
 			name:    "volume",
@@ -80,7 +80,7 @@ it can be taken off the list. Run it again when it was cut short.`,
 
     port: 3001
     path: /storage_directory/`,
-			setup: volumeCommand,
+			setup: profiled(volumeCommand),
 		},
 		{
 			name:      "admin",
@@ -88,6 +88,14 @@ it can be taken off the list. Run it again when it was cut short.`,
 			summary:   "look after a store that runs: its volumes, its rebalance, what is in it",
 			detail:    adminDetail(),
 			setup:     adminCommand,
+			arguments: true,
+		},
+		{
+			name:      "bench",
+			usage:     "bench <load ...> [flags]",
+			summary:   "measure what an S3 endpoint does, and compare it with others",
+			detail:    benchDetail(),
+			setup:     profiled(benchCommand),
 			arguments: true,
 		},
 		{

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"tdkvs/cmd/tdkvs/bench"
 )
 
 // candidate is a word that may stand next on the command line.
@@ -54,14 +56,29 @@ func complete(words []string) []candidate {
 	cmd.setup(flags)
 	positional, pending := split(flags, words[1:len(words)-1])
 	switch {
-	case pending == "o":
-		return beginning(typed, []candidate{{"table", "for people"}, {"json", "for programs"}})
 	case pending != "":
-		return nil
+		return beginning(typed, flagValues(cmd, pending))
 	case strings.HasPrefix(typed, "-"):
 		return flagCandidates(cmd, flags, positional, typed)
 	}
 	return beginning(typed, nextWords(cmd, positional))
+}
+
+// flagValues are the words that a flag takes, where they are known.
+func flagValues(cmd command, name string) []candidate {
+	switch {
+	case name == "o":
+		return []candidate{{"table", "for people"}, {"json", "for programs"}}
+	case cmd.name == "bench" && name == "compare":
+		return []candidate{{bareServer, "a server that stores nothing"}}
+	case cmd.name == "bench" && name == "keys":
+		var all []candidate
+		for _, k := range bench.AllKeys() {
+			all = append(all, candidate{string(k), "the order of objects"})
+		}
+		return all
+	}
+	return nil
 }
 
 // split takes the flags out of words, and returns that which still wants its
@@ -89,12 +106,26 @@ func nextWords(cmd command, positional []string) []candidate {
 	switch {
 	case cmd.name == "admin":
 		return adminWords(positional)
+	case cmd.name == "bench":
+		return benchWords(positional)
 	case cmd.name == "help" && len(positional) == 0:
 		return commandNames()
 	case cmd.name == "completion" && len(positional) == 0:
 		return []candidate{{"bash", "a script for bash"}, {"zsh", "a script for zsh"}, {"fish", "a script for fish"}}
 	}
 	return nil
+}
+
+// benchWords are the loads, those that stand alone only where none stands yet.
+func benchWords(positional []string) []candidate {
+	var next []candidate
+	for _, k := range bench.Kinds() {
+		next = append(next, candidate{k.Name, k.Summary})
+	}
+	if len(positional) == 0 {
+		next = append(next, candidate{standardLoads, "the loads that documents compare by"}, candidate{bareServer, "run a server that stores nothing"})
+	}
+	return next
 }
 
 // adminWords are the words of the table of what the admin command does that may

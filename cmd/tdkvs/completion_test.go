@@ -28,7 +28,7 @@ func TestComplete(t *testing.T) {
 		{"help volume ", ""},
 		{"completion ", "bash zsh fish"},
 		{"version ", ""},
-		{"master -", "-config -delete"},
+		{"master -", "-config -delete -pprof"},
 		{"master --c", "--config"},
 		{"master -config ", ""},
 		{"server ", ""},
@@ -44,6 +44,11 @@ func TestComplete(t *testing.T) {
 		{"admin volume delete 3 -watch -i", "-interval"},
 		{"admin locate x/y -v", "-version-id"},
 		{"admin nothing ", ""},
+		{"bench s", "stat standard"},
+		{"bench put s", "stat"},
+		{"bench put -keys ", "sequential random zipf"},
+		{"bench put -compare b", "bare"},
+		{"bench put -o j", "json"},
 	} {
 		if got := offered(strings.Split(tt.typed, " ")...); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.typed, got, tt.want)

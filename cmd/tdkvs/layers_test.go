@@ -29,6 +29,9 @@ type layer struct {
 func layers() []layer {
 	return []layer{
 		{folder: "cmd/tdkvs", height: 6},
+		// The load generator knows endpoints over the wire, and of the store no
+		// more than how a disk is written to.
+		{folder: "cmd/tdkvs/bench", height: 5, sees: []string{"volume/vfs"}},
 		{folder: "gateway", height: 5},
 		{folder: "s3api", height: 4, sees: []string{"master/meta"}},
 		{folder: "master", height: 3},
@@ -161,6 +164,8 @@ func TestLayersFail(t *testing.T) {
 			"s3api imports master, which it must not know"},
 		{"the metadata knows no volume", goPackage{ImportPath: "tdkvs/master/metadb", Imports: []string{"tdkvs/volume/vfs"}},
 			"master/metadb imports volume/vfs, which it must not know"},
+		{"the load generator knows no store", goPackage{ImportPath: "tdkvs/cmd/tdkvs/bench", Imports: []string{"tdkvs/s3api/sigv4"}},
+			"cmd/tdkvs/bench imports s3api/sigv4, which it must not know"},
 		{"black box", goPackage{ImportPath: "tdkvs/compat-tests", XTestImports: []string{"tdkvs/volume"}},
 			"compat-tests imports volume, which is not below it"},
 		{"nobody knows the black box", goPackage{ImportPath: "tdkvs/gateway", TestImports: []string{"tdkvs/compat-tests/clients"}},
