@@ -12,6 +12,7 @@ import (
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
 	"tdkvs/master/meta"
+	"tdkvs/master/metadb"
 	"tdkvs/s3api"
 	"tdkvs/volume"
 )
@@ -23,7 +24,7 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 	st := g.cfg.Admin.Operator.Cluster(r.Context())
 	out := adminapi.Cluster{
 		Cluster: st.Cluster, Version: g.cfg.Admin.Version, Ready: st.Ready,
-		Metadata: adminapi.Metadata{State: adminapi.OK},
+		Metadata: adminMetadata(st),
 		Replicas: st.Replicas, Classes: adminClasses(st.Classes),
 		Repair: adminapi.Repair{
 			Queued: st.Rebalance.Repairs, Damaged: st.Rebalance.Damaged, Found: st.Findings.Queued, Searching: st.Findings.Searching,
@@ -38,9 +39,6 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 			Excess: st.Leftovers.Excess, Trouble: st.Leftovers.Trouble,
 		},
 	}
-	if st.Metadata != "" {
-		out.Metadata = adminapi.Metadata{State: adminapi.Failed, Error: st.Metadata}
-	}
 	for _, v := range out.Volumes {
 		out.Totals.Volumes++
 		out.Totals.Slots += v.Slots
@@ -51,6 +49,17 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 		out.Totals.DeadBytes += v.DeadBytes
 	}
 	return out, nil
+}
+
+func adminMetadata(st master.ClusterStatus) adminapi.Metadata {
+	m := adminapi.Metadata{State: adminapi.OK, Capacity: st.Disk.Total, Free: st.Disk.Free, Reserve: st.Disk.Reserve, Bytes: st.Disk.Bytes}
+	switch {
+	case st.Metadata != "":
+		m.State, m.Error = adminapi.Failed, st.Metadata
+	case st.Disk.State >= metadb.DiskFull:
+		m.State, m.Error = adminapi.Full, st.Disk.Reason
+	}
+	return m
 }
 
 // adminClasses are the storage classes in order of name.

@@ -230,8 +230,14 @@ func (p *prober) note(v *boundVolume, at *condition, status volume.Status) {
 	case is && !was:
 		p.e.log.Info("volume takes writes again", "volume", v.Number, "at", v.Name)
 		p.e.volumeIsBack()
+	case !nearlyFull(at.status) && nearlyFull(status):
+		p.e.log.Warn("volume is nearly full: it takes no writes when its reserve is reached", "volume", v.Number, "at", v.Name,
+			"free", status.Free, "reserve", status.Reserve)
 	}
 }
+
+// nearlyFull reports that a volume has little more than its reserve left.
+func nearlyFull(s volume.Status) bool { return !s.Full && s.Free <= 2*s.Reserve }
 
 // volumeIsBack has the work done that was waiting for a volume.
 func (e *Engine) volumeIsBack() {

@@ -12,10 +12,11 @@ import (
 
 // ClusterStatus is what an operator wants to know of the store.
 type ClusterStatus struct {
-	Cluster   string // UUID
-	Ready     bool   // as Health has it
-	Metadata  string // why the metadata does not serve; empty: it does
-	Replicas  int    // copies that are kept where a bucket does not say
+	Cluster   string      // UUID
+	Ready     bool        // as Health has it
+	Metadata  string      // why the metadata does not serve; empty: it does
+	Disk      metadb.Disk // of the metadata, where that lies on one
+	Replicas  int         // copies that are kept where a bucket does not say
 	Classes   map[string]Class
 	Volumes   []VolumeStatus
 	Rebalance RebalanceStatus
@@ -64,7 +65,7 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 		Cluster: l.topology.Cluster, Ready: h.Ready, Metadata: h.Metadata,
 		Replicas: max(1, l.topology.Replicas), Classes: e.classes,
 		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
-		Findings: e.findings.snapshot(),
+		Findings: e.findings.snapshot(), Disk: e.metadataDisk(),
 	}
 	for _, v := range h.Volumes {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))

@@ -101,6 +101,14 @@ func (e *Engine) sealed() error {
 	return nil
 }
 
+// metadataDisk says what room the metadata has; zero where it lies on no disk.
+func (e *Engine) metadataDisk() metadb.Disk {
+	if d, ok := e.db.(interface{ Disk() metadb.Disk }); ok {
+		return d.Disk()
+	}
+	return metadb.Disk{}
+}
+
 // Health asks the metadata store, and says how the volumes were found when they
 // were last asked, a second or two ago.
 func (e *Engine) Health(ctx context.Context) Health {

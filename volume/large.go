@@ -232,7 +232,7 @@ func (w *largeWriter) stream(b *body) error {
 		}
 		if b.size < 0 && sinceCheck > spaceMaxWritten/4 {
 			sinceCheck = 0
-			if _, err := w.s.admit(0); err != nil {
+			if _, err := w.s.admit(b.id, 0); err != nil {
 				return err
 			}
 		}

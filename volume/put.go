@@ -40,7 +40,7 @@ func (s *Store) put(ctx context.Context, id BlobID, size int64, r io.Reader, des
 	if err := s.failure(); err != nil {
 		return err
 	}
-	room, err := s.admit(max(size, 0))
+	room, err := s.admit(id, max(size, 0))
 	if err != nil {
 		return err
 	}

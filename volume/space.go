@@ -61,10 +61,11 @@ func (p *promise) settle() {
 	}
 }
 
-// admit promises n more bytes, or fails with ErrNoSpace when they would eat into
-// the reserve. A refusal always rests on a fresh measurement, so it ends when the
-// cause does.
-func (s *Store) admit(n int64) (promise, error) {
+// admit promises n more bytes for a blob, or fails with ErrNoSpace when they would
+// eat into the reserve, or into half of it where the blob is of the metadata:
+// without those no deletion can be recorded, and no space won back. A refusal always
+// rests on a fresh measurement, so it ends when the cause does.
+func (s *Store) admit(id BlobID, n int64) (promise, error) {
 	if s.cfg.Reserve < 0 {
 		return promise{}, nil
 	}
@@ -72,11 +73,11 @@ func (s *Store) admit(n int64) (promise, error) {
 	s.gauge.mu.Lock()
 	defer s.gauge.mu.Unlock()
 	age := now.Sub(s.gauge.checked)
-	if age >= spaceMaxAge || age < 0 || s.gauge.written.Load() >= spaceMaxWritten || !s.fits(n) {
+	if age >= spaceMaxAge || age < 0 || s.gauge.written.Load() >= spaceMaxWritten || !s.fits(id, n) {
 		if err := s.measure(now); err != nil {
 			return promise{}, err
 		}
-		if !s.fits(n) {
+		if !s.fits(id, n) {
 			return promise{}, fmt.Errorf("%w: %d bytes are free, %d are kept", ErrNoSpace, s.gauge.last.Free, s.reserve(s.gauge.last))
 		}
 	}
@@ -84,9 +85,13 @@ func (s *Store) admit(n int64) (promise, error) {
 	return promise{&s.gauge, n}, nil
 }
 
-// fits reports whether n bytes can be written without reaching the reserve.
-func (s *Store) fits(n int64) bool {
-	need := s.reserve(s.gauge.last) + uint64(n) + uint64(s.gauge.written.Load()) + uint64(s.gauge.promised.Load())
+// fits reports whether n bytes can be written for a blob without reaching its reserve.
+func (s *Store) fits(id BlobID, n int64) bool {
+	need := s.reserve(s.gauge.last)
+	if isReserved(id) {
+		need /= 2
+	}
+	need += uint64(n) + uint64(s.gauge.written.Load()) + uint64(s.gauge.promised.Load())
 	return s.gauge.last.Free > need
 }
 
@@ -99,4 +104,10 @@ func (s *Store) reserve(space vfs.Space) uint64 {
 		return 0
 	}
 	return min(max(space.Total/100, minReserve), space.Total/10)
+}
+
+// isReserved reports whether an id is one of those that the metadata's own blobs
+// have: no other begins so.
+func isReserved(id BlobID) bool {
+	return id[0] == 0xFF && id[1] == 0xFF && id[2] == 0xFF && id[3] == 0xFF && id[4] == 0xFF
 }

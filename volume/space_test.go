@@ -150,3 +150,41 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestReserveForMetadata: at its reserve a volume takes the blobs of the metadata,
+// without which no deletion can be recorded, and at half of it not even those.
+func TestReserveForMetadata(t *testing.T) {
+	t.Parallel()
+	const capacity, reserve = 8 << 20, 2 << 20
+	mem := vfs.NewMem()
+	mem.SetCapacity(capacity)
+	var c clock
+	c.advance(time.Hour)
+	cfg := small(mem)
+	cfg.Reserve, cfg.Clock = reserve, c.now
+	s := open(t, cfg)
+	fill := func(name string, id func(n int) volume.BlobID) (free uint64) {
+		for n := range 10_000 {
+			_, data := blob(n, 3000)
+			c.advance(2 * time.Second) // so that each is measured for
+			if err := put(t.Context(), s, id(n), data); errors.Is(err, volume.ErrNoSpace) {
+				return status(t, s).Free
+			} else if err != nil {
+				t.Fatalf("%s %d: %v", name, n, err)
+			}
+		}
+		t.Fatalf("%s are never refused", name)
+		return 0
+	}
+	ordinary := func(n int) volume.BlobID { id, _ := blob(n, 3000); return id }
+	if free := fill("blobs", ordinary); free < reserve*9/10 {
+		t.Errorf("blobs are refused with %d bytes free, reserve %d", free, reserve)
+	}
+	free := fill("blobs of the metadata", func(n int) volume.BlobID {
+		return volume.BlobID{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, 0, byte(n >> 8), byte(n)}
+	})
+	if free > reserve*7/10 || free < reserve/2*9/10 {
+		t.Errorf("blobs of the metadata are refused with %d bytes free, reserve %d", free, reserve)
+	}
+	checkStore(t, s)
+}

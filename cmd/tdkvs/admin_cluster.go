@@ -26,6 +26,9 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 		if c.Metadata.Error != "" {
 			metadata += ": " + c.Metadata.Error
 		}
+		if c.Metadata.Capacity > 0 {
+			metadata += fmt.Sprintf("; %s, %s free of %s", humanInt(c.Metadata.Bytes), humanInt(c.Metadata.Free), humanInt(c.Metadata.Capacity))
+		}
 		columns(w,
 			row("cluster", c.Cluster),
 			row("version", c.Version),
@@ -47,6 +50,9 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 		for _, s := range c.Rebalance.Stuck {
 			_, _ = fmt.Fprintf(w, "\nSTUCK: %s\n", stuckText(s))
 		}
+		for _, s := range spaceTexts(c) {
+			_, _ = fmt.Fprintf(w, "\n%s\n", s)
+		}
 		if len(c.Zones) > 0 {
 			_, _ = fmt.Fprintln(w)
 			zoneTable(w, c.Zones)
@@ -54,6 +60,27 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 		_, _ = fmt.Fprintln(w)
 		volumeTable(w, c.Volumes)
 	})
+}
+
+// spaceTexts warn of disks that are full, or soon will be.
+func spaceTexts(c adminapi.Cluster) (texts []string) {
+	warn := func(what string, free, reserve uint64) {
+		switch {
+		case free <= reserve:
+			texts = append(texts, fmt.Sprintf("FULL: %s has %s free and keeps %s: writes are refused, deletions are not", what, humanInt(free), humanInt(reserve)))
+		case free <= 2*reserve:
+			texts = append(texts, fmt.Sprintf("LOW SPACE: %s has %s free; at %s writes are refused", what, humanInt(free), humanInt(reserve)))
+		}
+	}
+	if m := c.Metadata; m.Capacity > 0 {
+		warn("the disk of the metadata", m.Free, m.Reserve)
+	}
+	for _, v := range c.Volumes {
+		if v.Capacity > 0 && v.Reserve > 0 && v.Health != adminapi.Unreachable {
+			warn(fmt.Sprintf("volume %d", v.Number), v.Free, v.Reserve)
+		}
+	}
+	return texts
 }
 
 // unwell counts the volumes that are not ok.

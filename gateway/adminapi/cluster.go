@@ -38,8 +38,13 @@ const (
 
 // Metadata is the state of the metadata store.
 type Metadata struct {
-	State string `json:"state"` // ok or failed
+	State string `json:"state"` // ok, full or failed
 	Error string `json:"error,omitempty"`
+	// Of its disk, in bytes; 0 where that is not known.
+	Capacity uint64 `json:"capacity"`
+	Free     uint64 `json:"free"`
+	Reserve  uint64 `json:"reserve"` // kept free: beyond it only deletions and upkeep are written
+	Bytes    int64  `json:"bytes"`   // that the metadata takes
 }
 
 // Volume is one volume of the cluster. The figures of one that does not answer are
