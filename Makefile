@@ -78,6 +78,11 @@ model: ## listings, and whole stores, against their models (TDKVS_MODEL_CASES=10
 compat: build ## black-box tests of the binary with real clients
 	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m $(TESTFLAGS) ./compat-tests/...
 
+.PHONY: fixture
+fixture: build ## keep a store of today's formats, which every later build must open (TDKVS_FIXTURE=2: its name)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_FIXTURE=$${TDKVS_FIXTURE:?a name, such as the next number} \
+		go test -count=1 -run FixtureOfThisBuild -v $(TESTFLAGS) ./compat-tests
+
 .PHONY: crash
 crash: build ## long crash tests: faults and power cuts of a volume, mutations, SIGKILL under writes and changes (TDKVS_FAULT_SEEDS=10 TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50)
 	TDKVS_FAULT_SEEDS=$${TDKVS_FAULT_SEEDS:-10} TDKVS_CRASH_SEEDS=$${TDKVS_CRASH_SEEDS:-100} TDKVS_MODEL_SEEDS=$${TDKVS_MODEL_SEEDS:-500} TDKVS_MUTATIONS=all \

@@ -233,6 +233,41 @@ func TestOpenEngineWaits(t *testing.T) {
 	}
 }
 
+// TestOpenEngineWaitsForMoved: a volume that does not answer yet may be the one that is missed, at an address of its own.
+func TestOpenEngineWaitsForMoved(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	store, err := volume.Open(volume.Config{FS: vfs.NewMem(), Dir: "/v", Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := memdb.New()
+	t.Cleanup(func() {
+		if err := errors.Join(db.Close(), store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	open := func(wait time.Duration, volumes ...master.Volume) error {
+		_, err := openEngine(t.Context(), master.Config{DB: db, Volumes: volumes, Logger: log}, wait)
+		return err
+	}
+	if err := open(0, master.Volume{Name: "here", Blobs: store}); err != nil {
+		t.Fatal(err)
+	}
+	moved := func(from int32) master.Volume {
+		return master.Volume{Name: "there", Blobs: &absentVolume{Store: store, from: from, err: volume.ErrUnavailable}}
+	}
+	if err := open(time.Minute, moved(4)); err != nil {
+		t.Errorf("at another address, late: %v", err)
+	}
+	if err := open(time.Millisecond, moved(1<<30)); err == nil {
+		t.Error("what does not answer in time is taken for there")
+	}
+	if err := open(time.Hour); err == nil { // none is waited for
+		t.Error("a volume that was not given is not missed")
+	}
+}
+
 func TestOpenEngineCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -156,11 +156,19 @@ func absentVolumes(err error) []string {
 		return nil
 	}
 	var names []string
+	missing := 0
 	for _, d := range topology.Differences {
-		if d.Kind != master.Unreachable || !errors.Is(d.Err, volume.ErrUnavailable) {
+		switch {
+		case d.Kind == master.Missing:
+			missing++ // it may be one of those that do not answer, at an address that it did not have
+		case d.Kind == master.Unreachable && errors.Is(d.Err, volume.ErrUnavailable):
+			names = append(names, d.Name)
+		default:
 			return nil
 		}
-		names = append(names, d.Name)
+	}
+	if missing > len(names) {
+		return nil
 	}
 	return names
 }

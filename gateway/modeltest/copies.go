@@ -106,7 +106,7 @@ func merged(src *version, a *asked, replace, replaceTags bool) *version {
 	v := src.copyOf()
 	redirect := a.header["x-amz-website-redirect-location"]
 	if replace {
-		v.header, v.user = a.header, a.user
+		v.header, v.user, v.native = a.header, a.user, false
 	} else {
 		delete(v.header, "x-amz-website-redirect-location")
 		if redirect != "" {
