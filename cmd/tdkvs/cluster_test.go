@@ -233,37 +233,43 @@ func TestOpenEngineWaits(t *testing.T) {
 	}
 }
 
-// TestOpenEngineWaitsForMoved: a volume that does not answer yet may be the one that is missed, at an address of its own.
+// TestOpenEngineWaitsForMoved: volumes that do not answer yet may be those that are missed, at addresses of their own.
 func TestOpenEngineWaitsForMoved(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
-	store, err := volume.Open(volume.Config{FS: vfs.NewMem(), Dir: "/v", Logger: log})
-	if err != nil {
-		t.Fatal(err)
-	}
 	db := memdb.New()
+	var stores []*volume.Store
+	for range 2 {
+		store, err := volume.Open(volume.Config{FS: vfs.NewMem(), Dir: "/v", Logger: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, store)
+	}
 	t.Cleanup(func() {
-		if err := errors.Join(db.Close(), store.Close()); err != nil {
+		if err := errors.Join(db.Close(), stores[0].Close(), stores[1].Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	open := func(wait time.Duration, volumes ...master.Volume) error {
+	open := func(at string, from int32, wait time.Duration, n int) error {
+		var volumes []master.Volume
+		for i, store := range stores[:n] {
+			v := &absentVolume{Store: store, from: from, err: volume.ErrUnavailable}
+			volumes = append(volumes, master.Volume{Name: fmt.Sprint(at, i), Blobs: v})
+		}
 		_, err := openEngine(t.Context(), master.Config{DB: db, Volumes: volumes, Logger: log}, wait)
 		return err
 	}
-	if err := open(0, master.Volume{Name: "here", Blobs: store}); err != nil {
+	if err := open("here", 0, 0, 2); err != nil {
 		t.Fatal(err)
 	}
-	moved := func(from int32) master.Volume {
-		return master.Volume{Name: "there", Blobs: &absentVolume{Store: store, from: from, err: volume.ErrUnavailable}}
+	if err := open("there", 4, time.Minute, 2); err != nil {
+		t.Errorf("at other addresses, late: %v", err)
 	}
-	if err := open(time.Minute, moved(4)); err != nil {
-		t.Errorf("at another address, late: %v", err)
-	}
-	if err := open(time.Millisecond, moved(1<<30)); err == nil {
+	if err := open("elsewhere", 1<<30, time.Millisecond, 2); err == nil {
 		t.Error("what does not answer in time is taken for there")
 	}
-	if err := open(time.Hour); err == nil { // none is waited for
+	if err := open("elsewhere", 1<<30, time.Hour, 1); err == nil { // waiting would not bring the other one
 		t.Error("a volume that was not given is not missed")
 	}
 }
