@@ -90,6 +90,9 @@ type Config struct {
 	// those of all reads, in bytes: requests that find it used up wait. Zero means
 	// DefaultMemory.
 	WriteMemory, ReadMemory int64
+	// Restore opens the store for Engine.Restore: only so a start succeeds while a
+	// restore is not finished.
+	Restore bool
 }
 
 // Engine is the store. All methods are safe for concurrent use. Its fields are
@@ -116,6 +119,7 @@ type Engine struct {
 	leftovers    *leftovers
 	patience     patience
 	checks       *checker
+	backups      *backups
 	foreground   atomic.Int64 // requests of clients that move bytes at the moment
 
 	changing sync.Mutex                     // held while the topology is being changed
@@ -159,6 +163,10 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e.findings = newFindings(e)
 	e.leftovers = newLeftovers(e, graceOr(DefaultLeftoverGrace, cfg.LeftoverGrace))
 	e.checks = newChecker(e)
+	e.backups = newBackups()
+	if err := e.refuseUnfinished(ctx, cfg.Restore); err != nil {
+		return nil, err
+	}
 	l, joining, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
 		return nil, err

@@ -128,6 +128,9 @@ func (c *collector) Step(ctx context.Context) (State, error) {
 	if c.returned.Swap(false) {
 		clear(c.down)
 	}
+	if c.e.backups.holding(c.e.clock()) {
+		return State{Wait: garbagePoll}, nil
+	}
 	now := c.e.now()
 	entries, err := c.due(ctx, now)
 	if err != nil {

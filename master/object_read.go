@@ -36,21 +36,12 @@ func (r *objectReader) Range(ctx context.Context, offset, length int64) (io.Read
 		return nil, fault("read object", o.Bucket, o.Key,
 			fmt.Errorf("range of %d bytes from %d is outside the object of %d bytes", length, offset, o.Size))
 	}
-	r.pin.retain()
-	x := &rangeReader{ctx: ctx, engine: r.engine, pin: r.pin, left: length}
-	if length == 0 {
-		return x, nil
-	}
-	err := x.seek(offset)
-	if err == nil {
-		x.share, err = r.engine.readShares.take(ctx, x.memory())
-	}
-	if err == nil {
-		err = x.openNext()
-	}
+	return orNil((&rangeReader{ctx: ctx, engine: r.engine, pin: r.pin, left: length}).begin(offset))
+}
+
+// orNil keeps a nil pointer out of the interface.
+func orNil(x *rangeReader, err error) (io.ReadCloser, error) {
 	if err != nil {
-		err = x.fault(err)
-		_ = x.Close() // nothing is open
 		return nil, err
 	}
 	return x, nil
@@ -87,6 +78,27 @@ type rangeReader struct {
 
 	copies copies // the source, of an extent that is not coded
 	sink   sink
+}
+
+// begin opens what is to be read, from offset on, and takes hold of the pin.
+func (x *rangeReader) begin(offset int64) (*rangeReader, error) {
+	x.pin.retain()
+	if x.left == 0 {
+		return x, nil
+	}
+	err := x.seek(offset)
+	if err == nil {
+		x.share, err = x.engine.readShares.take(x.ctx, x.memory())
+	}
+	if err == nil {
+		err = x.openNext()
+	}
+	if err != nil {
+		err = x.fault(err)
+		_ = x.Close() // nothing is open
+		return nil, err
+	}
+	return x, nil
 }
 
 // seek loads the extents up to the one that holds offset; openNext skips those

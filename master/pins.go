@@ -47,10 +47,15 @@ func (p *pins) acquire(read func() (*metadb.ObjectRow, error)) (*pin, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.known(o), nil
+}
+
+// known pins what an object holds that is known to be there.
+func (p *pins) known(o *metadb.ObjectRow) *pin {
 	x := &pin{of: p, object: &o.Object, seq: o.Seq}
 	x.refs.Store(1)
 	p.add(x.object, 1)
-	return x, nil
+	return x
 }
 
 func (x *pin) retain() { x.refs.Add(1) }

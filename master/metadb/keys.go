@@ -26,6 +26,7 @@ import (
 //	t                                              Topology
 //	r                                              Rebalance
 //	l                                              Leftovers
+//	s                                              Restore
 //	i                                              Identity
 //
 // Integers are big-endian. Garbage is due at a time in Unix milliseconds.
@@ -46,6 +47,7 @@ const (
 	tagRepair    = 'q'
 	tagDamage    = 'x'
 	tagLeftovers = 'l'
+	tagRestore   = 's'
 )
 
 const (
@@ -200,6 +202,12 @@ func ManifestRange(uploadID, manifest string) Range { return Under(manifestPrefi
 // ManifestsRange covers the rows of all manifests of an upload.
 func ManifestsRange(uploadID string) Range { return Under(component(tagManifest, uploadID)) }
 
+// AllCompleted covers the markers of all completed uploads.
+func AllCompleted() Range { return Under([]byte{tagCompleted}) }
+
+// AllConfigs covers the configuration documents of all buckets.
+func AllConfigs() Range { return Under([]byte{tagConfig}) }
+
 // AllManifests covers the rows of all manifests.
 func AllManifests() Range { return Under([]byte{tagManifest}) }
 
@@ -324,6 +332,9 @@ func RebalanceKey() []byte { return []byte{tagRebalance} }
 
 // LeftoversKey returns the key of what is known of blobs that a crash has left.
 func LeftoversKey() []byte { return []byte{tagLeftovers} }
+
+// RestoreKey returns the key of how far the restore of a backup is.
+func RestoreKey() []byte { return []byte{tagRestore} }
 
 // IdentityKey returns the key of the cluster's identity and schema version.
 func IdentityKey() []byte { return []byte{tagIdentity} }
