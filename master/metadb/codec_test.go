@@ -196,7 +196,7 @@ func TestGolden(t *testing.T) {
 		"completed", "descriptor", "garbage", "identity", "topology",
 		"grown topology", "rebalance", "intent",
 		"replicated bucket", "replicated topology", "coded object", "shard descriptor", "repair", "damage",
-		"stuck rebalance", "leftovers",
+		"stuck rebalance", "leftovers", "restore",
 	} {
 		b, err := codecs()[name].marshal(codecs()[name].value)
 		if err != nil {
