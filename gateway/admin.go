@@ -21,6 +21,7 @@ import (
 // Operator is what the admin API needs of the engine.
 type Operator interface {
 	Checker
+	BackupKeeper
 	Cluster(ctx context.Context) master.ClusterStatus
 	FindVolume(name string) (meta.VolumeID, bool)
 	DrainVolume(ctx context.Context, number meta.VolumeID) error
@@ -92,6 +93,12 @@ func adminRoutes() []adminRoute {
 		{"DELETE", "/check", "AdminCancelCheck", nil, 200, (*gateway).adminCancelCheck},
 		{"GET", "/check", "AdminCheck", nil, 200, (*gateway).adminCheckStatus},
 		{"POST", "/check", "AdminStartCheck", nil, 202, (*gateway).adminStartCheck},
+		{"GET", "/backups", "AdminBackups", nil, 200, (*gateway).adminBackups},
+		{"POST", "/backups", "AdminBeginBackup", nil, 201, (*gateway).adminBeginBackup},
+		{"DELETE", "/backups/{backup}", "AdminEndBackup", nil, 200, (*gateway).adminEndBackup},
+		{"GET", "/backups/{backup}", "AdminBackup", nil, 200, (*gateway).adminBackup},
+		{"GET", "/backups/{backup}/rows", "AdminBackupRows", nil, 200, (*gateway).adminBackupRows},
+		{"POST", "/backups/{backup}/bodies", "AdminBackupBodies", nil, 200, (*gateway).adminBackupBodies},
 		{"GET", "/locate", "AdminLocate", object, 200, (*gateway).adminLocate},
 		{"GET", "/buckets", "AdminListBuckets", []string{"after", "limit", "prefix"}, 200, (*gateway).adminBuckets},
 		{"GET", "/buckets/{bucket}", "AdminBucket", nil, 200, (*gateway).adminBucket},
@@ -134,6 +141,11 @@ func (g *gateway) admin(w http.ResponseWriter, r *http.Request) {
 	info := infoOf(w)
 	info.Operation = "Admin"
 	status, answer, err := g.adminAnswer(r, info)
+	if stream, ok := answer.(adminStream); ok && err == nil {
+		if err = g.sendStream(w, status, stream); err == nil {
+			return
+		}
+	}
 	if err != nil {
 		g.failAdmin(w, info, err)
 		return

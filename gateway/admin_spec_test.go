@@ -106,6 +106,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.Loss{}, adminapi.LostVolume{}, adminapi.Code{}, adminapi.Damage{}, adminapi.Damages{},
 		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{}, adminapi.CheckRemedy{},
 		adminapi.CheckFinding{}, adminapi.UncheckedVolume{},
+		adminapi.BackupStart{}, adminapi.Backup{}, adminapi.Backups{}, adminapi.BackupWants{}, adminapi.BackupWant{},
 		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
 	}
 	if len(documents) != len(schemas) {

@@ -27,6 +27,7 @@ var _ Operator = (*master.Engine)(nil)
 // fakeOperator is an engine that answers what it is told to. Tests use it from
 // one goroutine at a time.
 type fakeOperator struct {
+	backup   fakeBackup
 	cluster  master.ClusterStatus
 	location master.Location
 	object   meta.Object

@@ -94,9 +94,9 @@ func (e *Engine) Backups() []BackupStatus {
 	return all
 }
 
-// EndBackup gives up a hold. The error says that it had ended before, so what was
-// read last may have been missing something.
-func (e *Engine) EndBackup(id string) (BackupStatus, error) {
+// Backup returns a backup under way, and keeps its hold up. The error says that
+// it has ended.
+func (e *Engine) Backup(id string) (BackupStatus, error) {
 	done, err := e.backups.use(id, e.clock)
 	if err != nil {
 		return BackupStatus{}, err
@@ -109,9 +109,21 @@ func (e *Engine) EndBackup(id string) (BackupStatus, error) {
 	if !ok {
 		return BackupStatus{}, noBackup(id)
 	}
-	delete(b.held, id)
-	e.garbage.wake()
 	return h.BackupStatus, nil
+}
+
+// EndBackup gives up a hold. The error says that it had ended before, so what was
+// read last may have been missing something.
+func (e *Engine) EndBackup(id string) (BackupStatus, error) {
+	st, err := e.Backup(id)
+	if err != nil {
+		return BackupStatus{}, err
+	}
+	e.backups.mu.Lock()
+	defer e.backups.mu.Unlock()
+	delete(e.backups.held, id)
+	e.garbage.wake()
+	return st, nil
 }
 
 // BackupGone is the error of a backup that is not, or no longer, under way.

@@ -61,13 +61,13 @@ func (r *RestoreUnfinished) Error() string {
 func (e *Engine) Restore(ctx context.Context, src RestoreSource, tell func(RestoreProgress)) (RestoreProgress, error) {
 	r := &restorer{e: e, src: src, tell: tell, buckets: make(map[string]meta.Bucket)}
 	if err := r.begin(ctx); err != nil {
-		return r.progress, fault("restore", "", "", err)
+		return r.progress, err
 	}
 	if err := r.run(ctx); err != nil {
-		return r.progress, fault("restore", "", "", err)
+		return r.progress, err
 	}
 	_, err := e.update(ctx, func(tx metadb.Tx) error { return tx.Delete(metadb.RestoreKey()) })
-	return r.progress, fault("end the restore", "", "", err)
+	return r.progress, err
 }
 
 // refuseUnfinished refuses a start that is not for the restore that is under way.

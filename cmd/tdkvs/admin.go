@@ -34,6 +34,12 @@ type adminFlags struct {
 	rate        string
 	deep        bool
 	repair      repairFlags
+
+	base     []string
+	keep     int
+	id       string
+	within   time.Duration
+	bucketAt bucketFlags
 }
 
 func (f *adminFlags) declare(flags *flag.FlagSet) {
@@ -53,7 +59,12 @@ func (f *adminFlags) declare(flags *flag.FlagSet) {
 	flags.StringVar(&f.version, "version-id", "", "the `version` of the object (locate, object stat)")
 	flags.BoolVar(&f.deep, "deep", false, "read every byte that is stored (fsck)")
 	f.repair.declare(flags)
-	flags.IntVar(&f.concurrency, "concurrency", 0, "move this many `pieces` at the same time; 0: the default (rebalance limit)")
+	flags.IntVar(&f.concurrency, "concurrency", 0, "move this many `pieces` at the same time (rebalance limit), or make so many reads (backup); 0: the default")
+	flags.Func("base", "a `place` with an earlier backup: for a file, what is in that is not written again (backup), or is looked for there (backup verify). It may be given again", f.addBase)
+	flags.IntVar(&f.keep, "keep", 0, "keep the newest `number` of backups of each store (backup prune)")
+	flags.StringVar(&f.id, "backup", "", "the `id` of one backup, as backup ls shows it (backup verify)")
+	flags.DurationVar(&f.within, "within", 0, "the `time` that the backup may take at most: what is deleted meanwhile stays until its end (default 24h; backup)")
+	f.bucketAt.declare(flags)
 	flags.StringVar(&f.rate, "rate", "", "move at most this many `bytes` a second, such as 20MiB; 0: the default; none: no limit (rebalance limit; fsck: read)")
 }
 
@@ -97,6 +108,10 @@ func adminVerbs() []adminVerb {
 		{"fsck status", "", "show the last check of the store", watch, adminFsckStatus},
 		{"fsck cancel", "", "end the check of the store", nil, adminFsckCancel},
 		{"fsck", "", "compare what is recorded with what the volumes hold; with -repair, put right what can be", append([]string{"deep", "rate", "repair", "apply", "only"}, watch...), adminFsck},
+		{"backup ls", "<place>", "list the backups in a directory, a bucket or a file", bucketFlagNames(), adminBackupList},
+		{"backup verify", "<place>", "read all that backups consist of, and check every sum", append([]string{"backup", "base"}, bucketFlagNames()...), adminBackupVerify},
+		{"backup prune", "<place>", "remove all but the newest backups, and what only they needed", append([]string{"keep"}, bucketFlagNames()...), adminBackupPrune},
+		{"backup", "<place>", "back up all that is in the store, as of one moment", append([]string{"base", "within", "concurrency"}, bucketFlagNames()...), adminBackup},
 		{"locate", "<bucket/key>", "show where an object lies, and where it should", []string{"version-id"}, adminLocate},
 		{"bucket ls", "", "list the buckets and what is in them", nil, adminBucketList},
 		{"bucket usage", "<bucket>", "show what is in a bucket", nil, adminBucketUsage},
@@ -116,7 +131,8 @@ func adminDetail() string {
 	for _, v := range adminVerbs() {
 		fmt.Fprintf(&b, "  tdkvs admin %-42s %s\n", strings.TrimRight(v.words+" "+v.argument, " "), v.summary)
 	}
-	b.WriteString("\nA volume is named by its number, its UUID or its URL.")
+	b.WriteString("\nA volume is named by its number, its UUID or its URL. The place of a backup is a\n" +
+		"directory, s3://bucket/prefix, a new file that ends in .tar, or - for the output.\n\"tdkvs help restore\" says how it comes back.")
 	return b.String()
 }
 
@@ -127,6 +143,7 @@ type adminSession struct {
 	second   string          // the one behind
 	given    map[string]bool // flags that were given
 	client   *adminClient
+	env      lookupEnv
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
@@ -142,7 +159,7 @@ func adminCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 			return err
 		}
 		a.argument, a.second = arguments[0], arguments[1]
-		a.stdin, a.stdout, a.stderr = os.Stdin, inv.stdout, inv.stderr
+		a.stdin, a.stdout, a.stderr, a.env = os.Stdin, inv.stdout, inv.stderr, inv.env
 		if err := a.check(verb); err != nil {
 			return err
 		}

@@ -57,20 +57,9 @@ func (c *adminClient) call(ctx context.Context, method, path string, query url.V
 			return err
 		}
 	}
-	target := c.base + adminapi.Prefix + path
-	if len(query) > 0 {
-		target += "?" + strings.ReplaceAll(query.Encode(), "+", "%20") // a space, to every signer
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(content))
+	r, err := c.request(ctx, method, path, query, content)
 	if err != nil {
 		return err
-	}
-	r.Header.Set("User-Agent", "tdkvs-admin/"+versionText())
-	if c.signer != nil {
-		sum := sha256.Sum256(content)
-		if err := c.signer.Sign(r, hex.EncodeToString(sum[:]), time.Now()); err != nil {
-			return err
-		}
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
@@ -78,6 +67,26 @@ func (c *adminClient) call(ctx context.Context, method, path string, query url.V
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end
 	return readAnswer(resp, answer)
+}
+
+// request makes a signed request.
+func (c *adminClient) request(ctx context.Context, method, path string, query url.Values, content []byte) (*http.Request, error) {
+	target := c.base + adminapi.Prefix + path
+	if len(query) > 0 {
+		target += "?" + strings.ReplaceAll(query.Encode(), "+", "%20") // a space, to every signer
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "tdkvs-admin/"+versionText())
+	if c.signer != nil {
+		sum := sha256.Sum256(content)
+		if err := c.signer.Sign(r, hex.EncodeToString(sum[:]), time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // unwrapURL takes method and URL out of a client's error: they are said already.

@@ -174,13 +174,12 @@ func adminTakes(positional []string, name string) bool {
 	if slices.Contains(commonAdminFlags(), name) {
 		return true
 	}
+	if v, _, err := findVerb(positional); err == nil || v.words != "" {
+		return slices.Contains(v.flags, name) // the verb is typed, though its argument may not be
+	}
 	for _, v := range adminVerbs() {
 		words := strings.Fields(v.words)
-		n := min(len(words), len(positional))
-		if len(positional) > n && v.argument == "" {
-			continue // it is another verb that begins with the same words
-		}
-		if slices.Equal(words[:n], positional[:n]) && slices.Contains(v.flags, name) {
+		if len(positional) < len(words) && slices.Equal(words[:len(positional)], positional) && slices.Contains(v.flags, name) {
 			return true
 		}
 	}

@@ -33,6 +33,7 @@ func layers() []layer {
 		// more than how a disk is written to.
 		{folder: "cmd/tdkvs/bench", height: 5, sees: []string{"volume/vfs"}},
 		{folder: "gateway", height: 5},
+		{folder: "backup", height: 5, sees: []string{"s3api/sigv4", "volume/vfs"}},
 		{folder: "s3api", height: 4, sees: []string{"master/meta"}},
 		{folder: "master", height: 3},
 		{folder: "master/metadb", height: 2, sees: []string{"master/meta", "failpoint"}},

@@ -66,6 +66,7 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 type opening struct {
 	memory   budgets
 	moveRate int64 // of the rebalance, bytes per second; 0: the default, below zero: no limit
+	restore  bool  // it is for the restore of a backup
 	log      *slog.Logger
 	opened   *closers
 }
@@ -88,7 +89,7 @@ func openCluster(ctx context.Context, cfg masterConfig, with opening) (*master.E
 		remote.Settings = v.settings()
 		volumes[i] = remote
 	}
-	engine, err := openEngine(ctx, cfg.engine(master.Config{DB: db, Volumes: volumes, Logger: with.log, MoveRate: with.moveRate}), cfg.VolumeWait)
+	engine, err := openEngine(ctx, cfg.engine(master.Config{DB: db, Volumes: volumes, Logger: with.log, MoveRate: with.moveRate, Restore: with.restore}), cfg.VolumeWait)
 	if err != nil {
 		return nil, err
 	}

@@ -65,13 +65,7 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 	if err != nil {
 		return err
 	}
-	volumes := make([]master.Volume, len(stores))
-	workers := make([]component, len(stores), len(stores)+1)
-	for i, store := range stores {
-		volumes[i] = master.Volume{Name: store.path, Blobs: store.Store, Settings: cfg.Dirs[i].settings()}
-		workers[i] = store.Run
-	}
-	engine, err := master.Open(ctx, cfg.engine(master.Config{DB: db, Volumes: volumes, Logger: log}))
+	engine, workers, err := openOver(ctx, cfg, master.Config{DB: db, Logger: log}, stores)
 	if err != nil {
 		return err
 	}
@@ -91,6 +85,17 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 		logVolume(ctx, log, store.Store)
 	}
 	return err
+}
+
+// openOver opens the engine over the volumes of a server.
+func openOver(ctx context.Context, cfg serverConfig, with master.Config, stores []localVolume) (*master.Engine, []component, error) {
+	workers := make([]component, len(stores), len(stores)+1)
+	for i, store := range stores {
+		with.Volumes = append(with.Volumes, master.Volume{Name: store.path, Blobs: store.Store, Settings: cfg.Dirs[i].settings()})
+		workers[i] = store.Run
+	}
+	engine, err := master.Open(ctx, cfg.engine(with))
+	return engine, workers, err
 }
 
 // localVolume is a volume in a directory of this process.

@@ -150,7 +150,7 @@ func codecs() map[string]codec {
 			Returned: []meta.Piece{{Volume: 4}}, Awaited: 2, Again: at,
 		}, metadb.MarshalLeftovers, metadb.UnmarshalLeftovers),
 		"restore": of(metadb.Restore{Backup: "20260102T030405Z-0a1b2c3d", Rows: 7, Started: at}, metadb.MarshalRestore, metadb.UnmarshalRestore),
-		"damage": of(metadb.Damage{Found: at, Cause: "gone", VersionID: "null", Size: 5}, metadb.MarshalDamage, metadb.UnmarshalDamage),
+		"damage":  of(metadb.Damage{Found: at, Cause: "gone", VersionID: "null", Size: 5}, metadb.MarshalDamage, metadb.UnmarshalDamage),
 	}
 }
 
