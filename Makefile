@@ -107,10 +107,14 @@ grow: build ## volumes come, go and fail under load; rebalance, timed (TDKVS_GRO
 		TDKVS_CODED_OBJECTS=$${TDKVS_CODED_OBJECTS:-20} TDKVS_MOVE_MIB=$${TDKVS_MOVE_MIB:-256} TDKVS_YIELD_MIB=$${TDKVS_YIELD_MIB:-512} \
 		go test -count=1 -timeout 120m -run 'UnderLoad|FlippedCopies|CodedLoss|RebalanceSpeed|ForegroundDuring' -parallel 1 -v $(TESTFLAGS) ./compat-tests
 
+# The output is what benchstat reads. To compare two states of the code: make bench COUNT=10 >old.txt in the one,
+# >new.txt in the other, and benchstat old.txt new.txt. BENCH chooses by name: make bench BENCH='Pipeline|Verify'.
+BENCH ?= .
+COUNT ?= 1
 .PHONY: bench
-bench: build ## benchmarks of every package, and of the binary with 32 clients
-	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT_PACKAGES)
-	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench . -benchtime 20000x $(TESTFLAGS) ./compat-tests
+bench: build ## benchmarks of every package, and of the binary with 32 clients (BENCH=regexp COUNT=10 for benchstat)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 $(TESTFLAGS) $(UNIT_PACKAGES)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench '$(BENCH)' -benchtime 20000x -count $(COUNT) -timeout 0 $(TESTFLAGS) ./compat-tests
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

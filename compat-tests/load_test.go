@@ -22,7 +22,8 @@ type loadReport struct {
 				P50 int64 `json:"p50_ns"`
 				Max int64 `json:"max_ns"`
 			}
-			Ratio float64 `json:"first_by_this"`
+			Ratio      float64 `json:"first_by_this"`
+			ClientTime int64   `json:"client_cpu_ns_per_request"`
 		}
 	}
 	Disk struct {

@@ -181,3 +181,24 @@ func BenchmarkScrub(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkVerify checks every byte of a blob, from the page cache: a record of a
+// segment, or a file of its own.
+func BenchmarkVerify(b *testing.B) {
+	for _, size := range []int{4 << 10, 64 << 10, 1 << 20, 8 << 20} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			s := benchStore(b)
+			data := bytes.Repeat([]byte{0xA5}, size)
+			if err := s.Put(b.Context(), benchID(1), int64(size), bytes.NewReader(data), func() ([]byte, error) { return data[:200], nil }); err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Verify(b.Context(), benchID(1)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -71,6 +71,7 @@ func (b bare) read(w http.ResponseWriter, r *http.Request, key string) {
 	w.Header().Set("ETag", bareETag)
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT") // SDKs want one
 	if r.Method == http.MethodHead {
 		return
 	}
