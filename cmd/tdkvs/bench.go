@@ -67,7 +67,7 @@ func (f *benchFlags) declare(flags *flag.FlagSet) {
 	flags.IntVar(&f.rounds, "rounds", 0, "how many `rounds` each load has, of which medians are printed (default 1, with -compare 5)")
 	flags.StringVar(&f.bucket, "bucket", "tdkvs-bench", "the `bucket` to work in; it is made, and removed in the end, where it is missing")
 	flags.Uint64Var(&f.seed, "seed", 1, "the `number` that random choices follow from")
-	flags.StringVar(&f.disk, "disk", "", "measure the disk of a `directory` between the rounds")
+	flags.StringVar(&f.disk, "disk", "", "measure the disk of a `directory` after each load")
 	flags.BoolVar(&f.verify, "verify", false, "compare every byte that is read; without, status and length are")
 	flags.BoolVar(&f.sign, "sign-bodies", false, "send the SHA-256 of each body; without, bodies are unsigned")
 	flags.BoolVar(&f.keep, "keep", false, "remove nothing in the end")

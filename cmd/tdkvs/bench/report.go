@@ -57,8 +57,8 @@ type OperationReport struct {
 	Latency   Latency `json:"latency"`
 }
 
-// DiskReport is what the disk can do by itself: medians of samples between the
-// rounds.
+// DiskReport is what the disk can do by itself: medians of samples, one
+// after each load.
 type DiskReport struct {
 	Directory string        `json:"directory"`
 	Rate      float64       `json:"sequential_write_bytes/s"`

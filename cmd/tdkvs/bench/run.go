@@ -26,7 +26,7 @@ type Config struct {
 	SignBodies bool
 	Keep       bool   // remove nothing
 	Seed       uint64 // of random choices
-	// Disk is a directory whose disk is measured with each load; "": none.
+	// Disk is a directory whose disk is measured after each load; "": none.
 	Disk string
 	FS   vfs.FS // of Disk
 	// Progress takes a line for a person; nil: nobody does.
@@ -113,9 +113,9 @@ func (r *runner) load(ctx context.Context, l Load) (err error) {
 				return fmt.Errorf("%s at %s: %w", l.Title(), sessions[i].endpoint.Name, err)
 			}
 		}
-		if err := r.disk(); err != nil {
-			return err
-		}
+	}
+	if err := r.disk(); err != nil {
+		return err
 	}
 	r.report.add(l, results)
 	return nil
