@@ -19,6 +19,7 @@ import (
 type process struct {
 	name    string // in messages
 	args    []string
+	binary  string   // "": the one under test
 	without string   // the system call that does nothing for it, see withoutCall; "": none
 	mayDie  bool     // it is expected to, and to say so in its log
 	env     []string // beside the neutral environment
@@ -56,7 +57,11 @@ func (p *process) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary(t), p.args...)
+	path := p.binary
+	if path == "" {
+		path = binary(t)
+	}
+	cmd := exec.Command(path, p.args...)
 	cmd.Env = neutralEnv(p.env...)
 	if p.without != "" {
 		cmd = withoutCall(t, p.without, cmd)
