@@ -84,11 +84,12 @@ fixture: build ## keep a store of today's formats, which every later build must 
 		go test -count=1 -run FixtureOfThisBuild -v $(TESTFLAGS) ./compat-tests
 
 .PHONY: crash
-crash: build ## long crash tests: faults and power cuts of a volume, mutations, SIGKILL under writes and changes (TDKVS_FAULT_SEEDS=10 TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50)
+crash: build ## long crash tests: faults and power cuts of a volume, mutations, SIGKILL under writes and changes, and at each failpoint (TDKVS_FAULT_SEEDS=10 TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50 TDKVS_FAILPOINT_KILLS=4)
 	TDKVS_FAULT_SEEDS=$${TDKVS_FAULT_SEEDS:-10} TDKVS_CRASH_SEEDS=$${TDKVS_CRASH_SEEDS:-100} TDKVS_MODEL_SEEDS=$${TDKVS_MODEL_SEEDS:-500} TDKVS_MUTATIONS=all \
 		go test -count=1 -timeout 60m -run 'FaultMatrix|PowerCuts|FlippedReads|LostCalls|Mutations|Crash|Model|Killed' -v $(TESTFLAGS) ./volume
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_CRASH_ROUNDS=$${TDKVS_CRASH_ROUNDS:-100} TDKVS_CHANGE_KILLS=$${TDKVS_CHANGE_KILLS:-50} TDKVS_FULL_DISKS=5 \
-		go test -count=1 -timeout 90m -run 'Crash|KilledWhile|FullDisk' -v $(TESTFLAGS) ./compat-tests/...
+		TDKVS_FAILPOINT_KILLS=$${TDKVS_FAILPOINT_KILLS:-4} \
+		go test -count=1 -timeout 120m -run 'Crash|KilledWhile|FullDisk|Failpoints' -v $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: powercut
 powercut: build ## long power-cut test: disks that a cut may leave, by recording every write (TDKVS_POWER_CUTS=500 TDKVS_POWER_SECONDS=15; needs root)

@@ -14,6 +14,8 @@
 //	TDKVS_BUILD_RACE=1      build the binary with the race detector
 //	TDKVS_SEED              repeat the random choices of an earlier run, which printed its seed
 //	TDKVS_CRASH_ROUNDS      rounds of SIGKILL under writes, per deployment (default 5)
+//	TDKVS_FAILPOINT_KILLS   kills at every point in the code that is made for that, per deployment (default: some points once)
+//	TDKVS_FAILPOINT_ONLY    what the names of the points must contain
 //	TDKVS_LINEAR_ROUNDS     rounds of contending clients and one SIGKILL, per deployment and kind of bucket (default 2)
 //	TDKVS_FAULT_CONTESTS    the same while everything goes wrong that can, per number of copies, each with a seed of its own (default 2)
 //	TDKVS_FAULT_STEPS       requests of each of 16 clients in one of them (default 60)

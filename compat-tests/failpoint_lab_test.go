@@ -23,7 +23,8 @@ const (
 	laboratoryCrew  = 4
 	laboratoryLines = "replicas: 2\nleftover_grace: 1s\nstorage_classes:\n  STANDARD_IA: {code: 2+1, min_size: 4KiB}\n"
 	laboratoryScrub = "scrub_rate: 16MiB\n"
-	reachTime       = 20 * time.Second // until a point must have been reached
+	reachTime       = time.Minute      // until a point must have been reached
+	startTime       = 15 * time.Second // the same for one that is reached as a process starts
 )
 
 // buildLaboratory builds tdkvs with its failpoints, once per run.
@@ -68,12 +69,13 @@ type lab struct {
 	refused  []error             // answers that blame a request; guarded by mu
 	urls     map[*process]string // of the volumes of a cluster
 	away     string              // the volume that leaves or comes, and may be in the master's list or not
+	leaves   bool                // it is deleted; otherwise it was lost, or is to join
 	joined   int                 // volumes that were added
 	replicas int
 	kills    int
 }
 
-func newLab(t *testing.T, kind string, seed uint64, items ...string) *lab {
+func newLab(t *testing.T, kind string, seed uint64) *lab {
 	t.Helper()
 	s := settings{volumes: 4, garbageGrace: 100 * time.Millisecond, lines: laboratoryLines, volumeLines: laboratoryScrub}
 	if kind == serverKind {
@@ -81,7 +83,7 @@ func newLab(t *testing.T, kind string, seed uint64, items ...string) *lab {
 	}
 	l := &lab{d: newDeployment(t, kind, s), choices: newRand(seed, 4000), urls: map[*process]string{}, replicas: 2}
 	for _, p := range l.d.processes() {
-		l.instrument(t, p, items...)
+		l.instrument(t, p)
 	}
 	if kind == clusterKind {
 		for _, url := range l.d.listed(t) {
@@ -99,14 +101,17 @@ func newLab(t *testing.T, kind string, seed uint64, items ...string) *lab {
 	if err := l.chores.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	l.work()
+	time.Sleep(500 * time.Millisecond) // something to move
+	l.rest()
 	return l
 }
 
 // instrument has a process run the binary with the points, and obey a file.
-func (l *lab) instrument(t *testing.T, p *process, items ...string) {
+func (l *lab) instrument(t *testing.T, p *process) {
 	t.Helper()
 	p.binary = laboratoryBinary(t)
-	p.env = append(p.env, "TDKVS_FAILPOINT="+strings.Join(append(items, "@"+armFile(p)), ","))
+	p.env = append(p.env, "TDKVS_FAILPOINT=@"+armFile(p))
 }
 
 // armFile is the file that says where a process is to be killed.
@@ -119,6 +124,12 @@ func arm(t *testing.T, p *process, point string, n int) {
 	if point != "" {
 		text = fmt.Sprintf("%s=%d", point, n)
 	}
+	order(t, p, text)
+}
+
+// order has a process obey the items of a text.
+func order(t *testing.T, p *process, text string) {
+	t.Helper()
 	if err := os.WriteFile(armFile(p)+".new", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +221,12 @@ func lastLine(text string) string {
 func (l *lab) provoke(t *testing.T, p *process, point string, n int, attempt func(*testing.T, *process)) bool {
 	t.Helper()
 	arm(t, p, point, n)
+	return l.reach(t, p, point, attempt)
+}
+
+// reach is provoke for a point that is armed.
+func (l *lab) reach(t *testing.T, p *process, point string, attempt func(*testing.T, *process)) bool {
+	t.Helper()
 	defer arm(t, p, "", 0)
 	dead := false
 	for end := time.Now().Add(reachTime); !dead && time.Now().Before(end); dead = l.died(t, p, point, 0) {

@@ -2,6 +2,7 @@ package compattests
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (l *lab) killAtAll(t *testing.T, points []string, kills int) {
 func (l *lab) killOnce(t *testing.T, point string, n int) {
 	t.Helper()
 	began := time.Now()
-	reached := false
+	var reached bool
 	if wayTo(point).fresh {
 		if reached = killFresh(t, point, 1); reached {
 			l.kills++
@@ -120,9 +121,11 @@ func (l *lab) killOnce(t *testing.T, point string, n int) {
 func TestFailpointsCanFail(t *testing.T) {
 	t.Parallel()
 	s := seed(t)
-	l := newLab(t, serverKind, s, "mutation=acknowledge-early")
+	l := newLab(t, serverKind, s)
+	const point = "commit/taken"
 	for i := range 10 {
-		if !l.provoke(t, l.d.front, "commit/begun", 1+i*7, way{}.attemptOf(l)) {
+		order(t, l.d.front, fmt.Sprintf("mutation=acknowledge-early,%s=%d", point, 1+i*7))
+		if !l.reach(t, l.d.front, point, way{}.attemptOf(l)) {
 			t.Fatal("no kill before a commit")
 		}
 		l.restart(t)

@@ -75,7 +75,7 @@ func (l *lab) killAt(t *testing.T, point string, n int) bool {
 	if w.volume && l.d.kind == clusterKind {
 		p = l.d.volumes[l.choices.IntN(len(l.d.volumes))]
 	}
-	reached := false
+	var reached bool
 	if w.start {
 		reached = l.killAtStart(t, p, point, w)
 	} else {
@@ -96,7 +96,7 @@ func (l *lab) killAtStart(t *testing.T, p *process, point string, w way) bool {
 		l.kills++
 		arm(t, p, point, 1)
 		p.start(t)
-		dead := l.died(t, p, point, 3*time.Second)
+		dead := l.died(t, p, point, startTime)
 		arm(t, p, "", 0)
 		if dead {
 			return true
@@ -155,7 +155,7 @@ func (l *lab) loseAndTakeBack(t *testing.T, p *process) {
 // replace deletes a volume and adds a new one.
 func (l *lab) replace(t *testing.T, p *process) {
 	if l.away == "" {
-		l.away = l.urls[l.d.volumes[l.choices.IntN(len(l.d.volumes))]]
+		l.away, l.leaves = l.urls[l.d.volumes[l.choices.IntN(len(l.d.volumes))]], true
 		l.d.admin(t, "volume", "delete", l.away)
 	}
 	gone := false
@@ -185,6 +185,7 @@ func (l *lab) exchange(t *testing.T) {
 		}
 	}
 	before := len(l.d.listed(t))
+	l.leaves = false
 	l.joined++
 	l.d.appendVolume(t, fmt.Sprint("joined", l.joined))
 	p := l.d.volumes[len(l.d.volumes)-1]
@@ -211,20 +212,13 @@ func (l *lab) finishAway(t *testing.T) {
 	if member, known := l.member(l.away); !known {
 		t.Fatal("the master does not say which volumes there are")
 	} else if !member {
-		if l.draining(t) {
+		if l.leaves {
 			l.exchange(t)
 		}
 		l.d.mustAdmin(t, "volume", "add", l.away)
 	}
 	l.list(t, l.away, true)
-	l.away = ""
-}
-
-// draining reports whether the volume that is away was deleted, as opposed to one that was lost or has not joined.
-func (l *lab) draining(t *testing.T) bool {
-	t.Helper()
-	code, output := l.d.admin(t, "volume", "delete", l.away)
-	return code != 0 && strings.Contains(output, "was deleted already")
+	l.away, l.leaves = "", false
 }
 
 // breakVolume kills a volume for a moment in which others write: what is not where it should be is repaired when it is back.
@@ -265,7 +259,7 @@ func killFresh(t *testing.T, point string, n int) bool {
 	if l.comesUp(t) {
 		acked = l.d.nativePut(l.d.httpClient(t, 1), "first", first) == nil
 	}
-	dead := l.died(t, l.d.front, point, time.Second)
+	dead := l.died(t, l.d.front, point, startTime)
 	arm(t, l.d.front, "", 0)
 	l.restart(t)
 	if got, err := l.d.nativeGet(l.d.httpClient(t, 1), "first"); err == nil || acked {

@@ -1,11 +1,14 @@
 package failpoint
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,4 +123,23 @@ func literals(t *testing.T, path string) []string {
 		return true
 	})
 	return found
+}
+
+// TestPointsAreDocumented: docs/durability.md has each family, with how many points it has.
+func TestPointsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/durability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := map[string]int{}
+	for _, name := range literals(t, "points.go") {
+		family, _, _ := strings.Cut(name, "/")
+		families[family]++
+	}
+	for family, n := range families {
+		if want := fmt.Sprintf("`%s` %d", family, n); !regexp.MustCompile(regexp.QuoteMeta(want) + `\b`).Match(page) {
+			t.Errorf("docs/durability.md does not have %s", want)
+		}
+	}
 }

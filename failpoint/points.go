@@ -15,6 +15,7 @@ var points = []string{
 	"claim/written",
 	"commit/begun",
 	"commit/durable",
+	"commit/taken",
 	"commit/written",
 	"compact/gathered",
 	"compact/gone",

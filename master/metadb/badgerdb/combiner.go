@@ -196,6 +196,7 @@ func (c *combiner) process(batch []*request) {
 			r.err = b.run(r)
 		}
 	}
+	b.taken()
 	err := b.commit()
 	answered = true
 	answer(b.ran, err)
