@@ -47,6 +47,10 @@ func openPlace(ctx context.Context, p Place) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", p, err)
 	}
+	return checkMark(p, b)
+}
+
+func checkMark(p Place, b []byte) error {
 	var m mark
 	if err := openDocument(b, &m); err != nil {
 		return fmt.Errorf("%s: %s: %w", p, markName, err)
@@ -59,9 +63,12 @@ func openPlace(ctx context.Context, p Place) error {
 
 // beginPlace opens a place, or makes one of a place where nothing is.
 func beginPlace(ctx context.Context, p Place, now time.Time) error {
-	_, err := p.Get(ctx, markName, maxDocument)
+	b, err := p.Get(ctx, markName, maxDocument)
+	if err == nil {
+		return checkMark(p, b)
+	}
 	if !absent(err) {
-		return openPlace(ctx, p)
+		return fmt.Errorf("%s: %w", p, err)
 	}
 	var other string
 	if err := p.List(ctx, "", func(e Entry) error { other = e.Name; return nil }); err != nil {
@@ -70,8 +77,7 @@ func beginPlace(ctx context.Context, p Place, now time.Time) error {
 	if other != "" {
 		return fmt.Errorf("%w: %s holds something else, such as %q: name an empty place, or one of backups", ErrNotBackup, p, other)
 	}
-	b, err := sealDocument(mark{Format: Format, Kind: markKind, Created: now.UTC()})
-	if err != nil {
+	if b, err = sealDocument(mark{Format: Format, Kind: markKind, Created: now.UTC()}); err != nil {
 		return err
 	}
 	return p.Put(ctx, markName, b)
