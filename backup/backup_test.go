@@ -78,7 +78,7 @@ func TestKilled(t *testing.T) {
 	f.fill()
 	first, _ := mustCreate(t, p, f, Options{Clock: at.now})
 	firstWant := f.want()
-	for i := range 6 {
+	for i := range 3 {
 		f.add(fmt.Sprintf("more/%d", i), random(uint64(50+i), 2*runLen))
 	}
 	died := errors.New("died")
@@ -158,7 +158,7 @@ func TestDamage(t *testing.T) {
 	}
 	m, _ := mustCreate(t, p, f, Options{Clock: at.now})
 	for name, content := range p.files {
-		for i := 0; i < len(content); i += 1 + len(content)/97 {
+		for i := 0; i < len(content); i += 1 + len(content)/41 {
 			content[i] ^= 1 << (i % 8)
 			v, err := Verify(t.Context(), p, nil, "", nil)
 			if err == nil && len(v.Problems) == 0 {
@@ -287,7 +287,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut := filepath.Join(dir, "cut.tar")
-	for n := 0; n < len(whole)-2048; n += 1 + len(whole)/61 {
+	for n := 0; n < len(whole)-2048; n += 1 + len(whole)/13 {
 		if err := os.WriteFile(cut, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func (f *fakeStore) fill() {
 	f.add("no body")
 	f.add("an empty body", nil)
 	f.add("three", random(1, 10), random(2, 70_000), nil)
-	f.add("large", random(3, 2*runLen+17))
+	f.add("large", random(3, runLen+17))
 	for i := range 300 {
 		f.add(fmt.Sprintf("small/%03d", i), random(uint64(100+i), 4096))
 	}
