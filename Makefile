@@ -132,9 +132,10 @@ vuln: ## known vulnerabilities in what we use (asks vuln.go.dev)
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 .PHONY: docs
-docs: ## regenerate docs/s3-compatibility.md and the tables of settings from the code
+docs: ## regenerate docs/s3-compatibility.md and the tables of settings and metrics from the code
 	go test -count=1 ./s3api -run CompatibilityPage -update
 	go test -count=1 ./cmd/tdkvs -run TestSettingsDocumented -update
+	go test -count=1 ./gateway/metrics -update
 
 .PHONY: tools
 tools: ## install what the tests need and this machine lacks

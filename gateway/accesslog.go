@@ -24,12 +24,15 @@ func (g *gateway) record(r *http.Request, out *writer, in *body, info *s3api.Req
 	if in != nil {
 		received = in.read
 	}
-	g.stats.count(info.Operation, out.status, received, out.written, took)
+	g.stats.count(answered{
+		operation: info.Operation, code: info.ErrorCode, status: out.status, in: received, out: out.written,
+		firstByte: out.untilFirstByte(took), took: took,
+	})
 	level := slog.LevelInfo
 	switch {
 	case out.status >= 500:
 		level = slog.LevelWarn
-	case info.Operation == "Healthz" || info.Operation == "Readyz":
+	case info.Operation == "Healthz" || info.Operation == "Readyz" || info.Operation == "Metrics":
 		level = slog.LevelDebug
 	}
 	ctx := r.Context()

@@ -34,6 +34,7 @@ type Operator interface {
 	RebalanceStatus(ctx context.Context) (master.RebalanceStatus, error)
 	ChangeRebalance(ctx context.Context, c master.RebalanceChange) error
 	VolumeStats() []master.VolumeStats
+	Stats() master.Stats
 	Locate(ctx context.Context, bucket, key, versionID string) (master.Location, error)
 	Object(ctx context.Context, bucket, key, versionID string) (meta.Object, error)
 	Bucket(ctx context.Context, name string) (meta.Bucket, error)

@@ -130,6 +130,8 @@ func (f *fakeOperator) ListDamage(_ context.Context, after []byte, limit int) ([
 	return list[:min(limit, len(list))], f.note("damage after %x, %d", after, limit)
 }
 
+func (f *fakeOperator) Stats() master.Stats { return master.Stats{} }
+
 func (f *fakeOperator) VolumeStats() []master.VolumeStats {
 	return []master.VolumeStats{{Number: 1, Reads: 2, Writes: 3, Deletes: 4, Failed: 5, BytesRead: 6, BytesWritten: 7, ReadLatency: []uint64{1}}}
 }

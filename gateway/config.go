@@ -55,6 +55,8 @@ type Config struct {
 	Credentials Credentials
 	// Authorizer decides for identities that are not root. Nil denies them all.
 	Authorizer s3api.Authorizer
+	// MetricsToken lets whoever shows it see the metrics, beside root. Empty: root alone.
+	MetricsToken string
 	// Region is what native requests are signed for, and the region of the bucket
 	// of native keys. Empty means s3api.DefaultRegion.
 	Region string

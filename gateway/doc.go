@@ -5,6 +5,7 @@
 //
 //	PUT    /set/<key>     GET, HEAD /get/<key>     DELETE /delete/<key>
 //	GET    /-/healthz     GET       /-/readyz      /-/admin/v1/...: for operators
+//	GET    /-/metrics     for Prometheus
 //	all else: S3
 //
 // Native keys live in the bucket "kv", through the same engine as S3, so each

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"tdkvs/gateway/metrics"
 	"tdkvs/s3api"
 	"tdkvs/s3api/sigv4"
 )
@@ -43,6 +44,7 @@ func New(cfg Config) (http.Handler, error) {
 	own.PathPrefix(deletePrefix).Handler(g.native(deletePrefix, "NativeDelete", "DELETE", g.delete))
 	own.Path("/-/healthz").Handler(g.page("Healthz", g.healthz))
 	own.Path("/-/readyz").Handler(g.page("Readyz", g.readyz))
+	own.Path(metrics.Path).Handler(g.page("Metrics", g.metricsPage()))
 	own.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return isAdmin(r) }).HandlerFunc(g.admin)
 	g.routes.NotFoundHandler = g.cfg.S3
 	return g, nil
@@ -74,6 +76,8 @@ func hostName(host string) string {
 // ServeHTTP serves one request, whatever becomes of it, and logs it.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	g.stats.inFlight.Add(1)
+	defer g.stats.inFlight.Add(-1)
 	id := newRequestID()
 	w.Header().Set("Server", "tdkvs")
 	w.Header().Set("X-Amz-Request-Id", id)

@@ -81,13 +81,15 @@ type writer struct {
 	timeout time.Duration
 	renewed time.Time
 	status  int // what was sent; 0: nothing yet
+	began   time.Time
+	first   time.Time // when the first of it was; zero: with the end
 	written int64
 	info    *s3api.RequestInfo
 }
 
 func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
 	out := &writer{ResponseWriter: w, conn: http.NewResponseController(w), timeout: timeout}
-	out.renew() // over the deadline of the request before this one
+	out.began = out.renew() // over the deadline of the request before this one
 	return out
 }
 
@@ -103,17 +105,17 @@ func infoOf(w http.ResponseWriter) *s3api.RequestInfo {
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
-	w.renew()
+	now := w.renew()
 	if w.status == 0 && status >= 200 {
-		w.status = status
+		w.status, w.first = status, now
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	w.renew()
+	now := w.renew()
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.status, w.first = http.StatusOK, now
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.written += int64(n)
@@ -122,9 +124,9 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // FlushError sends what is buffered.
 func (w *writer) FlushError() error {
-	w.renew()
+	now := w.renew()
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.status, w.first = http.StatusOK, now
 	}
 	return w.conn.Flush()
 }
@@ -138,13 +140,24 @@ func (w *writer) finish() {
 	w.renew()
 }
 
-func (w *writer) renew() {
-	now := time.Now()
+// untilFirstByte is how long it took until the first of the answer was sent; took
+// where it was sent at the end.
+func (w *writer) untilFirstByte(took time.Duration) time.Duration {
+	if w.first.IsZero() {
+		return took
+	}
+	return w.first.Sub(w.began)
+}
+
+// renew gives the client time, and returns what time it is.
+func (w *writer) renew() (now time.Time) {
+	now = time.Now()
 	if now.Sub(w.renewed) < w.timeout/8 {
-		return
+		return now
 	}
 	w.renewed = now
 	if err := w.conn.SetWriteDeadline(now.Add(w.timeout)); errors.Is(err, http.ErrNotSupported) {
 		w.renewed = now.Add(24 * time.Hour) // no deadlines here, as in tests
 	}
+	return now
 }

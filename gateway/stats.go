@@ -14,7 +14,8 @@ import (
 // stats counts requests by operation. Operations are those of the tables, so
 // there is a bounded number of them.
 type stats struct {
-	started time.Time
+	started  time.Time
+	inFlight atomic.Int64
 
 	mu         sync.RWMutex // guards the map, not what is in it
 	operations map[string]*operation
@@ -22,9 +23,37 @@ type stats struct {
 
 // operation counts the requests of one operation.
 type operation struct {
-	requests, failed  atomic.Uint64
-	bytesIn, bytesOut atomic.Int64
-	latency           latency.Histogram
+	requests, failed   atomic.Uint64
+	statuses           [6]atomic.Uint64 // by their first digit
+	bytesIn, bytesOut  atomic.Int64
+	latency, firstByte latency.Histogram
+
+	mu    sync.Mutex // guards codes
+	codes map[string]uint64
+}
+
+// failedWith counts an error by its code, which is one of a table.
+func (o *operation) failedWith(code string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.codes == nil {
+		o.codes = map[string]uint64{}
+	}
+	if _, known := o.codes[code]; !known && len(o.codes) >= maxCodes {
+		code = "Other"
+	}
+	o.codes[code]++
+}
+
+// maxCodes bounds what is counted apart of one operation, whatever codes may be.
+const maxCodes = 100
+
+// answered is one request that was answered.
+type answered struct {
+	operation, code string
+	status          int
+	in, out         int64
+	firstByte, took time.Duration
 }
 
 func newStats(now time.Time) *stats {
@@ -47,16 +76,23 @@ func (s *stats) of(name string) *operation {
 	return s.operations[name]
 }
 
-// count counts one request that was answered.
-func (s *stats) count(name string, status int, in, out int64, took time.Duration) {
-	o := s.of(name)
+// count counts one request.
+func (s *stats) count(a answered) {
+	o := s.of(a.operation)
 	o.requests.Add(1)
-	if status >= 500 {
+	if a.status >= 500 {
 		o.failed.Add(1)
 	}
-	o.bytesIn.Add(in)
-	o.bytesOut.Add(out)
-	o.latency.Add(took)
+	if class := a.status / 100; 0 < class && class < len(o.statuses) {
+		o.statuses[class].Add(1)
+	}
+	if a.code != "" {
+		o.failedWith(a.code)
+	}
+	o.bytesIn.Add(a.in)
+	o.bytesOut.Add(a.out)
+	o.latency.Add(a.took)
+	o.firstByte.Add(a.firstByte)
 }
 
 // documents are the counters in order of name.

@@ -236,9 +236,14 @@ type Stats struct {
 	Metadata metadb.Stats
 	Garbage  GarbageStats
 	Readers  int // objects open for reading
+	// WriteMemory and ReadMemory are those for the bodies of requests.
+	WriteMemory, ReadMemory ShareStats
 }
 
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {
-	return Stats{Metadata: e.db.Stats(), Garbage: e.garbage.snapshot(), Readers: e.pins.readers()}
+	return Stats{
+		Metadata: e.db.Stats(), Garbage: e.garbage.snapshot(), Readers: e.pins.readers(),
+		WriteMemory: e.writeShares.stats(), ReadMemory: e.readShares.stats(),
+	}
 }

@@ -2,6 +2,7 @@ package master
 
 import (
 	"sync/atomic"
+	"time"
 
 	"tdkvs/master/latency"
 	"tdkvs/master/meta"
@@ -17,8 +18,10 @@ type VolumeStats struct {
 	Failed       uint64 // calls that the volume did not answer, or not as it should
 	BytesRead    uint64
 	BytesWritten uint64
-	ReadLatency  []uint64 // as latency.Histogram has it: reads, to the first byte
-	WriteLatency []uint64 // writes, to their acknowledgement
+	ReadLatency  []uint64      // as latency.Histogram has it: reads, to the first byte
+	WriteLatency []uint64      // writes, to their acknowledgement
+	ReadTime     time.Duration // the sum of the latencies
+	WriteTime    time.Duration
 }
 
 // VolumeStats returns what was counted of each volume of the cluster, in order of
@@ -35,6 +38,7 @@ func (e *Engine) VolumeStats() []VolumeStats {
 			Number: v.Number, Reads: m.reads.Load(), Writes: m.writes.Load(), Deletes: m.deletes.Load(), Failed: m.failed.Load(),
 			BytesRead: m.bytesRead.Load(), BytesWritten: m.bytesWritten.Load(),
 			ReadLatency: m.readLatency.Counts(), WriteLatency: m.writeLatency.Counts(),
+			ReadTime: m.readLatency.Sum(), WriteTime: m.writeLatency.Sum(),
 		})
 	}
 	return stats

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -33,6 +34,21 @@ type shares struct {
 	all      *semaphore.Weighted
 	size     int64
 	patience time.Duration
+
+	used, waiting   atomic.Int64
+	waits, refusals atomic.Uint64
+}
+
+// ShareStats is how the memory for the bodies of reads or writes is used.
+type ShareStats struct {
+	Size, Used int64  // bytes
+	Waiting    int64  // requests that wait for a share now
+	Waits      uint64 // requests that had to wait, since the start
+	Refusals   uint64 // of these, requests that were told to come again
+}
+
+func (s *shares) stats() ShareStats {
+	return ShareStats{Size: s.size, Used: s.used.Load(), Waiting: s.waiting.Load(), Waits: s.waits.Load(), Refusals: s.refusals.Load()}
 }
 
 // newShares returns the shares of size bytes; 0 is DefaultMemory.
@@ -48,16 +64,22 @@ func newShares(size int64) *shares {
 func (s *shares) take(ctx context.Context, n int64) (int64, error) {
 	n = min(n, s.size)
 	if s.all.TryAcquire(n) {
+		s.used.Add(n)
 		return n, nil
 	}
+	s.waits.Add(1)
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	waiting, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	switch err := s.all.Acquire(waiting, n); {
 	case err == nil:
+		s.used.Add(n)
 		return n, nil
 	case ctx.Err() != nil:
 		return 0, ctx.Err()
 	default:
+		s.refusals.Add(1)
 		return 0, &meta.Error{Kind: meta.KindBusy, Err: fmt.Errorf("no memory for %d bytes of a body within %s: %w", n, s.patience, errCrowd)}
 	}
 }
@@ -66,7 +88,10 @@ func (s *shares) take(ctx context.Context, n int64) (int64, error) {
 var errCrowd = errors.New("others have taken all of it")
 
 // give gives a share back.
-func (s *shares) give(n int64) { s.all.Release(n) }
+func (s *shares) give(n int64) {
+	s.used.Add(-n)
+	s.all.Release(n)
+}
 
 // What is needed on the way to or from one volume, in bytes, beside what budgets
 // bound: a block, in a frame or on its way to a file, and the buffers of a connection.

@@ -23,6 +23,7 @@ type serverConfig struct {
 	storeConfig
 	diskConfig
 	blobConfig
+	metricsConfig
 	logConfig
 }
 
@@ -43,6 +44,7 @@ type masterConfig struct {
 	frontConfig
 	storeConfig
 	diskConfig
+	metricsConfig
 	logConfig
 }
 
@@ -80,6 +82,7 @@ type volumeConfig struct {
 	clusterConfig
 	diskConfig
 	blobConfig
+	metricsConfig
 	logConfig
 }
 
@@ -186,6 +189,15 @@ type blobConfig struct {
 	CompactRate byteSize `yaml:"compact_rate"`
 }
 
+// metricsConfig says who sees the metrics, at /-/metrics.
+type metricsConfig struct {
+	// The token that Prometheus shows (authorization: credentials) to read /-/metrics,
+	// at least 8 characters. Without it a master or server shows them to requests that
+	// are signed with the root credentials, and a volume, where it has no
+	// cluster_secret, to clients on its own machine.
+	MetricsToken string `yaml:"metrics_token"`
+}
+
 // logConfig is about the log, which goes to standard error.
 type logConfig struct {
 	// How the process logs.
@@ -282,6 +294,7 @@ func loadServer(file string, dirs []string) (serverConfig, error) {
 	}
 	cfg.frontConfig.check(doc)
 	cfg.storeConfig.check(doc, len(cfg.Dirs), !isDir(filepath.Join(cfg.Dirs[0].Path, metadataDir)))
+	cfg.metricsConfig.check(doc)
 	cfg.logConfig.check(doc)
 	return cfg, doc.err()
 }
@@ -298,6 +311,7 @@ func loadMaster(file string) (masterConfig, error) {
 	cfg.clusterConfig.check(doc)
 	cfg.frontConfig.check(doc)
 	cfg.storeConfig.check(doc, len(cfg.Volumes), !isDir(cfg.Data))
+	cfg.metricsConfig.check(doc)
 	cfg.logConfig.check(doc)
 	if cfg.Data == "" {
 		doc.rejectf("data", "is empty: want a directory")
@@ -321,6 +335,7 @@ func loadVolume(file string) (volumeConfig, error) {
 		}
 	}
 	cfg.clusterConfig.check(doc)
+	cfg.metricsConfig.check(doc)
 	cfg.logConfig.check(doc)
 	return cfg, doc.err()
 }

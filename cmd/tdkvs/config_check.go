@@ -17,6 +17,7 @@ const (
 	minSecretKey     = 8
 	maxKeyLength     = 128
 	minClusterSecret = 8
+	minMetricsToken  = 8
 )
 
 // address returns what to listen on, as net.Listen takes it.
@@ -127,6 +128,12 @@ func normalizeVolumeURL(raw string) (string, error) {
 func (c clusterConfig) check(doc *document) {
 	if doc.has("cluster_secret") && len(c.ClusterSecret) < minClusterSecret {
 		doc.rejectf("cluster_secret", "want at least %d characters, not %d", minClusterSecret, len(c.ClusterSecret))
+	}
+}
+
+func (m metricsConfig) check(doc *document) {
+	if doc.has("metrics_token") && len(m.MetricsToken) < minMetricsToken {
+		doc.rejectf("metrics_token", "want at least %d characters, not %d", minMetricsToken, len(m.MetricsToken))
 	}
 }
 

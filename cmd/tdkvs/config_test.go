@@ -134,7 +134,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: unknown field "volums": did you mean "volumes"?`},
 		{"far from any", ok + "frobnicate: 1\n",
 			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, log`},
+				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, metrics_token, log`},
 		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
 			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
 		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
@@ -219,6 +219,7 @@ func TestBadFiles(t *testing.T) {
 		{"URL port", "port: 3000\nvolumes: [http://a:70000]\n", `FILE:2: volumes[0]: want a port from 1 to 65535, not "70000"`},
 		{"same volume", "port: 3000\nvolumes:\n  - http://a:1\n  - http://b:1\n  - http://A:1/\n",
 			"FILE:5: volumes[2]: http://a:1 is given twice, first in line 3"},
+		{"short token", ok + "metrics_token: abc\n", "FILE:3: metrics_token: want at least 8 characters, not 3"},
 		{"short secret", ok + "cluster_secret: hunter2\n", "FILE:3: cluster_secret: want at least 8 characters, not 7"},
 		{"half of the credentials", ok + "credentials:\n  access_key: abc\n",
 			"FILE:3: credentials: secret_key is missing beside access_key"},
@@ -259,7 +260,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, log`
+	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, metrics_token, log`
 
 func TestMissingFile(t *testing.T) {
 	t.Parallel()
@@ -285,7 +286,7 @@ func TestBadVolumeFiles(t *testing.T) {
 		"port: 3001\n":           "FILE: path is missing: name the directory that holds the volume",
 		"port: 3001\npath: ''\n": "FILE:2: path: is empty: want a directory",
 		"path: /x\n":             "FILE: port is missing: give port, or listen as host:port",
-		"port: 3001\npath: /x\nvolumes: [http://a:1]\n": `FILE:3: unknown field "volumes": known are port, listen, shutdown_timeout, path, cluster_secret, disk_reserve, scrub_rate, compact_rate, log`,
+		"port: 3001\npath: /x\nvolumes: [http://a:1]\n": `FILE:3: unknown field "volumes": known are port, listen, shutdown_timeout, path, cluster_secret, disk_reserve, scrub_rate, compact_rate, metrics_token, log`,
 	} {
 		file := writeFile(t, "volume.yaml", content)
 		_, err := loadVolume(file)

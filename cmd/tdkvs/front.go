@@ -23,6 +23,7 @@ type front struct {
 	join     func(context.Context, adminapi.NewVolume) (metadb.Volume, error)
 	address  addressConfig
 	settings frontConfig
+	metrics  metricsConfig
 	classes  []string // names of the storage classes that are configured
 	dir      string   // where the way to it is left, for the admin command
 	log      *slog.Logger
@@ -78,11 +79,11 @@ func (f front) handler() (http.Handler, error) {
 		Store:       f.engine,
 		Health:      f.engine.Health,
 		Admin:       gateway.Admin{Operator: f.engine, AddVolume: f.join, Version: versionText()},
-		Credentials: known,
-		Region:      f.settings.Region,
-		Domains:     f.settings.Domains,
-		Timeout:     f.settings.ClientTimeout,
-		Logger:      f.log,
+		Credentials: known, MetricsToken: f.metrics.MetricsToken,
+		Region:  f.settings.Region,
+		Domains: f.settings.Domains,
+		Timeout: f.settings.ClientTimeout,
+		Logger:  f.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("front: %w", err)

@@ -36,8 +36,9 @@ func layers() []layer {
 		{folder: "backup", height: 5, sees: []string{"s3api/sigv4", "volume/vfs"}},
 		{folder: "s3api", height: 4, sees: []string{"master/meta"}},
 		{folder: "master", height: 3},
-		{folder: "master/metadb", height: 2, sees: []string{"master/meta", "failpoint"}},
+		{folder: "master/metadb", height: 2, sees: []string{"master/meta", "master/latency", "failpoint"}},
 		{folder: "master/meta", height: 1, sees: []string{}},
+		{folder: "master/latency", height: 1, sees: []string{}},
 		{folder: "volume", height: 1, sees: []string{"failpoint"}},
 		{folder: "placement", height: 1, sees: []string{}},
 		// Where tests kill the process: nothing in what is shipped.

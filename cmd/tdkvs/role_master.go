@@ -56,7 +56,7 @@ func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv i
 	joins := &joining{engine: engine, secret: cfg.ClusterSecret, memory: memory, opened: opened}
 	err = front{
 		engine: engine, keys: keys, join: joins.add,
-		address: cfg.addressConfig, settings: cfg.frontConfig, classes: cfg.classNames(), dir: cfg.Data, log: log, stdout: inv.stdout,
+		address: cfg.addressConfig, settings: cfg.frontConfig, metrics: cfg.metricsConfig, classes: cfg.classNames(), dir: cfg.Data, log: log, stdout: inv.stdout,
 	}.run(ctx, engine.Run)
 	logMetadata(log, engine)
 	return err

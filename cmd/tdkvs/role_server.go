@@ -77,7 +77,7 @@ func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv in
 		}
 	}
 	err = front{
-		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, classes: cfg.classNames(),
+		engine: engine, keys: keys, address: cfg.addressConfig, settings: cfg.frontConfig, metrics: cfg.metricsConfig, classes: cfg.classNames(),
 		dir: cfg.Dirs[0].Path, log: log, stdout: inv.stdout,
 	}.run(ctx, append(workers, engine.Run)...)
 	logMetadata(log, engine)

@@ -49,7 +49,7 @@ func serveVolume(ctx context.Context, cfg volumeConfig, inv invocation, store *v
 	warnExposed(log, listener.Addr(), cfg.ClusterSecret == "",
 		"set cluster_secret to the same value for the master and for every volume")
 	log.Info("serving", "address", listener.Addr().String())
-	server := volumehttp.NewHTTPServer(handler, log)
+	server := volumehttp.NewHTTPServer(withMetrics(handler, store, cfg, log), log)
 	err = serve(ctx, serveHTTP(server, listener, cfg.ShutdownTimeout, log), store.Run)
 	logVolume(ctx, log, store)
 	return err

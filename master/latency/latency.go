@@ -18,6 +18,7 @@ const (
 // many goroutines.
 type Histogram struct {
 	counts [steps + 1]atomic.Uint64 // the last has no bound
+	sum    atomic.Int64             // nanoseconds
 }
 
 // Bounds are the upper bounds of the buckets but the last, in seconds.
@@ -36,7 +37,11 @@ func (h *Histogram) Add(d time.Duration) {
 		i = min(int(math.Ceil(2*math.Log2(float64(d)/float64(first)))), steps)
 	}
 	h.counts[i].Add(1)
+	h.sum.Add(int64(d))
 }
+
+// Sum is what all durations so far come to.
+func (h *Histogram) Sum() time.Duration { return time.Duration(h.sum.Load()) }
 
 // Counts are the numbers of durations in each bucket so far.
 func (h *Histogram) Counts() []uint64 {

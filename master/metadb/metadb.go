@@ -3,6 +3,7 @@ package metadb
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Limits every engine meets, so that any of them can stand behind the same
@@ -77,4 +78,8 @@ type Cursor interface {
 type Stats struct {
 	Commits uint64 // durable commits of the engine
 	Updates uint64 // Update calls acknowledged; several share one commit
+	// CommitLatency counts how long commits took, as latency.Histogram has it, and
+	// CommitTime is their sum; nothing where the engine does not count.
+	CommitLatency []uint64
+	CommitTime    time.Duration
 }

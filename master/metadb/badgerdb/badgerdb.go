@@ -121,7 +121,10 @@ func (db *DB) Update(ctx context.Context, fn func(metadb.Tx) error) error {
 
 // Stats implements metadb.DB.
 func (db *DB) Stats() metadb.Stats {
-	return metadb.Stats{Commits: db.combiner.commits.Load(), Updates: db.combiner.updates.Load()}
+	c := db.combiner
+	return metadb.Stats{
+		Commits: c.commits.Load(), Updates: c.updates.Load(), CommitLatency: c.latency.Counts(), CommitTime: c.latency.Sum(),
+	}
 }
 
 // Failed returns why the store is read-only, an error wrapping metadb.ErrFailed,

@@ -9,9 +9,11 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4/skl"
 
+	"tdkvs/master/latency"
 	"tdkvs/master/metadb"
 )
 
@@ -67,6 +69,7 @@ type combiner struct {
 	failure atomic.Pointer[error] // why the store is read-only; nil: it is not
 	commits atomic.Uint64
 	updates atomic.Uint64
+	latency latency.Histogram // of commits
 }
 
 // newCombiner starts a combiner. maxTxn is the engine's own limit on a
@@ -285,7 +288,9 @@ func (b *batchRun) write() error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	err = b.eng.commit(b.tree, mark)
+	b.latency.Add(time.Since(began))
 	if err == nil {
 		err = b.space.wrote(b.bytes)
 	}
