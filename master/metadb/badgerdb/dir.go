@@ -8,10 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"tdkvs/master/metadb"
 )
 
 // Names in the directory that are ours, beside Badger's.
@@ -36,14 +32,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		closeErr := f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s: stop the process that has it open, or give this one another directory", metadb.ErrLocked, dir)
-		}
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), closeErr)
-	}
-	return f, nil
+	return flock(f, dir)
 }
 
 // checkFormat reads the FORMAT file, or writes it in a directory that holds no

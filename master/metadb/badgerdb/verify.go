@@ -331,6 +331,23 @@ func usedLen(b []byte) int {
 	return len(b)
 }
 
+// validLog returns where the whole transactions of a log end, and the timestamp of
+// the last of them, 0 where there is none.
+func validLog(data []byte) (end int, last uint64) {
+	end = logHeader
+	for at := logHeader; at < len(data); {
+		n, meta, ts := record(data[at:])
+		if n == 0 {
+			break
+		}
+		at += n
+		if meta&bitFinTxn != 0 {
+			end, last = at, ts
+		}
+	}
+	return end, last
+}
+
 // verifyLog reads a log up to its first invalid record. Behind that, in the
 // newest log, there may be remains of the one transaction that was being written
 // at a crash. Anything of a second one proves that the first was complete: the
@@ -346,18 +363,7 @@ func verifyLog(name string, newest bool) (valid int, err error) {
 	}
 	// The last record may itself end in zeros: a checksum has four bytes.
 	data = data[:min(len(data), max(logHeader, usedLen(data))+4)]
-	at, last := logHeader, uint64(0)
-	valid = logHeader
-	for at < len(data) {
-		n, meta, ts := record(data[at:])
-		if n == 0 {
-			break
-		}
-		at += n
-		if meta&bitFinTxn != 0 {
-			valid, last = at, ts
-		}
-	}
+	valid, last := validLog(data)
 	torn := uint64(0) // the transaction being written at the crash
 	if last > 0 {
 		torn = last + 1
