@@ -22,6 +22,11 @@ type Config struct {
 	FS  vfs.FS
 	Dir string // made when it does not exist
 
+	// ReadOnly opens a volume that there is, for reading: nothing in the directory is
+	// changed, and what the start would mend or cut off is taken to be so. Writes are
+	// refused with ErrReadOnly. Run must not be called.
+	ReadOnly bool
+
 	Logger *slog.Logger     // default slog.Default()
 	Clock  func() time.Time // default time.Now; stamps blobs and ages the cached disk space
 
@@ -69,6 +74,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.FS == nil || c.Dir == "" {
 		return c, errors.New("volume: Config needs FS and Dir")
+	}
+	if c.ReadOnly {
+		c.FS = vfs.Frozen(c.FS)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

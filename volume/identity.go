@@ -120,6 +120,9 @@ func (s *Store) readIdentity(name string) (*identityRecord, error) {
 // makeIdentity names a new volume. A directory that holds blobs but no identity
 // is refused: with another UUID none of its records could be read.
 func (s *Store) makeIdentity() error {
+	if s.cfg.ReadOnly {
+		return fmt.Errorf("there is no volume: %s: %w", s.path(identityFile), fs.ErrNotExist)
+	}
 	for _, name := range []string{segmentsDir, blobsDir} {
 		entries, err := s.fs.ReadDir(s.path(name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -74,6 +74,8 @@ type brokenError struct {
 
 func (e *brokenError) Error() string { return e.op + ": " + e.err.Error() }
 
+var errReadingOnly = errors.New("it was opened for reading only")
+
 var errClosed = fmt.Errorf("%w: the store is closed", ErrUnavailable)
 
 // Open opens the volume in cfg.Dir and locks it; an empty or missing directory
@@ -94,6 +96,9 @@ func Open(cfg Config) (*Store, error) {
 	s.journal.s = s
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open volume %s: %w", cfg.Dir, err), s.closeFiles())
+	}
+	if cfg.ReadOnly {
+		s.broken.Store(&brokenError{"open", errReadingOnly})
 	}
 	return s, nil
 }
