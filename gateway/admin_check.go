@@ -90,15 +90,19 @@ func adminCheck(st master.CheckStatus) adminapi.Check {
 	if st.State == master.CheckNone {
 		return out
 	}
-	p := st.Progress
-	out.Progress = &adminapi.CheckProgress{
-		Part: p.Part, Pass: p.Pass, Passes: p.Passes, Rows: p.Rows, ExpectedRows: p.ExpectedRows,
-		Blobs: p.Blobs, ExpectedBlobs: p.ExpectedBlobs, Verified: p.Verified, Findings: p.Findings,
-	}
+	out.Progress = CheckProgress(st.Progress)
 	if st.State != master.CheckRunning {
 		out.Report = CheckReport(&st.Report, st.State == master.CheckDone)
 	}
 	return out
+}
+
+// CheckProgress is the document of how far a check is.
+func CheckProgress(p master.CheckProgress) *adminapi.CheckProgress {
+	return &adminapi.CheckProgress{
+		Part: p.Part, Pass: p.Pass, Passes: p.Passes, Rows: p.Rows, ExpectedRows: p.ExpectedRows,
+		Blobs: p.Blobs, ExpectedBlobs: p.ExpectedBlobs, Verified: p.Verified, Findings: p.Findings,
+	}
 }
 
 // CheckReport is the document of a report; whole: the check has come to its end.

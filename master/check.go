@@ -66,6 +66,17 @@ const (
 	FindingRecord FindingKind = "record"
 )
 
+// The kinds of findings that only a look at the directories of volumes brings, while
+// nobody has them open. The check itself finds none of them.
+const (
+	// FindingIdentity: one of the files that say which volume it is.
+	FindingIdentity FindingKind = "identity"
+	// FindingSegment: a file of the log of small blobs is damaged, or not the volume's.
+	FindingSegment FindingKind = "segment"
+	// FindingFile: a file that no volume has.
+	FindingFile FindingKind = "unknown file"
+)
+
 // Finding is one thing that is not as it should be. What does not apply is zero.
 type Finding struct {
 	Kind      FindingKind
@@ -222,6 +233,7 @@ func FindingKinds() []FindingKind {
 	return []FindingKind{
 		FindingUnreadable, FindingDamaged, FindingDoomed, FindingMissing, FindingCorrupt, FindingSize, FindingShared, FindingStranded,
 		FindingDuplicate, FindingRecord, FindingCounters, FindingFew, FindingMany, FindingMisplaced, FindingOrphan,
+		FindingSegment, FindingIdentity, FindingFile,
 	}
 }
 

@@ -29,15 +29,11 @@ func findBeside(file string) (beside, error) {
 	if file == "" {
 		return beside{dir: defaultServerDir}, nil
 	}
-	content, err := readBounded(file)
+	ofMaster, err := isMasterFile(file)
 	if err != nil {
-		return beside{}, fmt.Errorf("read configuration: %w", err)
+		return beside{}, err
 	}
-	var what struct {
-		Volumes yaml.Node `yaml:"volumes"`
-	}
-	_ = yaml.Unmarshal(content, &what) // what is wrong is said in full below
-	if what.Volumes.IsZero() {
+	if !ofMaster {
 		cfg, err := loadServer(file, nil)
 		if err != nil {
 			return beside{}, err
@@ -46,6 +42,23 @@ func findBeside(file string) (beside, error) {
 	}
 	cfg, err := loadMaster(file)
 	return beside{file: file, endpoint: reachAt(cfg.address()), region: cfg.Region, keys: cfg.Credentials}, err
+}
+
+// isMasterFile reports whether a configuration file, if one is named, is a master's:
+// only that has volumes. What is wrong with it is for whoever reads it to say.
+func isMasterFile(file string) (bool, error) {
+	if file == "" {
+		return false, nil
+	}
+	content, err := readBounded(file)
+	if err != nil {
+		return false, fmt.Errorf("read configuration: %w", err)
+	}
+	var what struct {
+		Volumes yaml.Node `yaml:"volumes"`
+	}
+	_ = yaml.Unmarshal(content, &what) // see above
+	return !what.Volumes.IsZero(), nil
 }
 
 // reachAt is where a process on this machine is reached that listens on an

@@ -107,6 +107,18 @@ it can be taken off the list. Run it again when it was cut short.`,
 			arguments: true,
 		},
 		{
+			name:    "fsck",
+			usage:   "fsck [-config file] [-repair [-apply]] [dir ...]",
+			summary: "check a store that is stopped: what is recorded against what the volumes hold",
+			detail: `Without -config, the dirs are those of a server, in its order (default ./data).
+With the configuration file of a master, they are the directories of volumes that
+are stopped, too; the others are asked over the wire. Nothing is changed, unless
+-repair -apply says so. Exit code 0: everything is as it should be. "tdkvs admin
+fsck" checks a store that runs.`,
+			setup:     fsckCommand,
+			arguments: true,
+		},
+		{
 			name:    "completion",
 			usage:   "completion <shell>",
 			summary: "print a script that completes commands and flags in bash, zsh or fish",
