@@ -31,9 +31,13 @@ type deployment struct {
 	addr      string // host:port of the front
 	front     *process
 	volumes   []*process // of a cluster
+	added     []*process // volumes that a test has started beside them
 	dataDirs  []string   // the volumes' directories
 	accessKey string
 	secretKey string
+	served    bool     // it has become ready at least once
+	left      []string // kinds of findings that the test leaves on purpose
+	unchecked string   // why what it leaves is not to be checked
 }
 
 // settings are what a test may want otherwise than usual.
@@ -96,6 +100,7 @@ func newDeployment(t testing.TB, kind string, s settings) *deployment {
 				t.Log(p.logTail())
 			}
 		}
+		d.wantWholeStopped(t)
 	})
 	return d
 }
@@ -217,6 +222,7 @@ func (d *deployment) ready(t testing.TB) error {
 		}
 		ready, text := d.servesAll(t)
 		if ready {
+			d.served = true
 			return nil
 		}
 		answer = text

@@ -123,6 +123,7 @@ func TestFsck(t *testing.T) {
 	if r := d.wantWhole(t); r.Report.Blobs == 0 || r.Report.Pieces == 0 {
 		t.Errorf("nothing was looked at: %+v", r)
 	}
+	d.leave("missing", "unreadable")
 	d.stop(t)
 	gone, rotten := d.largeFile(t, "gonegone"), d.largeFile(t, "rottenrotten")
 	if err := os.Remove(gone); err != nil {
@@ -153,8 +154,8 @@ func TestFsck(t *testing.T) {
 func (d *deployment) largeFile(t *testing.T, content string) (found string) {
 	t.Helper()
 	for _, dir := range d.dataDirs {
-		err := filepath.Walk(filepath.Join(dir, "blobs"), func(name string, info os.FileInfo, err error) error {
-			if err != nil || info.IsDir() {
+		err := filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
+			if err != nil || info.IsDir() || !strings.Contains(name, "/blobs/") {
 				return err
 			}
 			b, err := os.ReadFile(name)

@@ -26,6 +26,7 @@ type process struct {
 	logFile string   // standard output and standard error of every start
 
 	running *run // nil before the first start
+	killed  bool // at least once
 }
 
 // run is one life of a process.
@@ -145,6 +146,7 @@ func (p *process) kill(t testing.TB) {
 	if !p.alive() {
 		return
 	}
+	p.killed = true
 	if err := syscall.Kill(p.running.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		t.Fatalf("kill %s: %v", p.name, err)
 	}

@@ -200,6 +200,7 @@ func (d *deployment) addVolume(t testing.TB, name string) string {
 	config := d.writeFile(t, name+".yaml", fmt.Sprintf("listen: %s\npath: %s\ncluster_secret: %s", addr, filepath.Join(d.dir, name), secret))
 	p := &process{name: name, args: []string{"volume", "-config=" + config}, logFile: filepath.Join(d.dir, name+".log")}
 	p.start(t)
+	d.added = append(d.added, p)
 	t.Cleanup(func() { p.stop(t); p.checkLog(t) })
 	return "http://" + addr
 }

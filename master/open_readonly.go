@@ -13,7 +13,8 @@ import (
 
 // OpenReadOnly returns an engine of a store that nobody runs, to be checked: it
 // records nothing, claims nothing and has no background work. A volume of the store
-// that was not given, or does not answer, is unchecked then. Fails where the store
+// that was not given, or does not answer, is unchecked then; one that has left it is
+// left out. Fails where the store
 // was never started, and with a *TopologyError where a volume was given that is not
 // of it.
 func OpenReadOnly(ctx context.Context, cfg Config) (*Engine, error) {
@@ -63,7 +64,9 @@ func matchGiven(t metadb.Topology, probes []probe) (bound map[meta.VolumeID]prob
 			silent[p.Name] = p.err
 			continue
 		}
-		m.matchIdentity(p)
+		if v := m.byUUID[p.identity.Volume]; v.UUID == "" || v.State.Member() { // else it has left, and does not matter
+			m.matchIdentity(p)
+		}
 	}
 	for _, v := range expected(t) {
 		if _, ok := bound[v.Number]; ok {

@@ -26,7 +26,7 @@ func TestMisuse(t *testing.T) {
 	}{
 		{"sever", "tdkvs: unknown command \"sever\": did you mean \"server\"?\nrun \"tdkvs help\" for the list\n"},
 		{"xyzzy", "tdkvs: unknown command \"xyzzy\"\nrun \"tdkvs help\" for the list\n"},
-		{"-listen :80 server", "tdkvs: the command comes first, before \"-listen\": one of server, master, volume, admin, bench, restore, completion, version, help\n"},
+		{"-listen :80 server", "tdkvs: the command comes first, before \"-listen\": one of server, master, volume, admin, bench, restore, fsck, completion, version, help\n"},
 		{"server -lisen :80", "tdkvs: server: unknown flag -lisen: did you mean \"listen\"?\n" + serverUsage},
 		{"server --lisen=:80 ./data", "tdkvs: server: unknown flag -lisen: did you mean \"listen\"?\n" + serverUsage},
 		{"server ./data -port 80", "tdkvs: server: unknown flag -port\n" + serverUsage},
