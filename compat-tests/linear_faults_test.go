@@ -73,6 +73,7 @@ func newFaults(t *testing.T, lines string) *faults {
 			return w.listener.Addr().String()
 		},
 	})
+	f.d.leaveUnchecked("its disks are taken away at the end, before which it is checked while it serves")
 	f.small = f.mountSmall(t)
 	f.d.start(t)
 	f.d.mustAdmin(t, "rebalance", "limit", "-rate", "4MiB") // so that it takes a while
