@@ -15,6 +15,7 @@ func TestCandidates(t *testing.T) {
 	t.Parallel()
 	s := newBareStore(t, 5)
 	s.open()
+	t.Cleanup(s.check)
 	takeDown := func(n int) {
 		s.volumes[n-1].down.Store(true)
 		s.Probe(bg)

@@ -73,6 +73,7 @@ func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	s := newBareStore(t, 3)
 	s.open()
+	t.Cleanup(s.check)
 	top := s.Topology()
 	if !top.Ready || !uuidForm.MatchString(top.Cluster) || top.NextVolume != 4 || len(top.Slots) != 3 || top.Placement != 1 {
 		t.Errorf("topology is %+v", top)

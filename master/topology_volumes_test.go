@@ -70,6 +70,7 @@ func TestVolumeComesBackAsAnother(t *testing.T) {
 	s := newBareStore(t, 2)
 	s.open()
 	s.createBucket(bucket)
+	t.Cleanup(s.check)
 	for i := range 20 {
 		s.put(fmt.Sprint(i), "x")
 	}
@@ -105,6 +106,7 @@ func TestSilentVolumes(t *testing.T) {
 	setup := func(t *testing.T) *store {
 		s := newBareStore(t, 3)
 		s.open()
+		t.Cleanup(s.check)
 		return s
 	}
 	down := func(vs ...*testVolume) {

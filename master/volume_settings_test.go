@@ -48,6 +48,7 @@ func TestSettingsOfVolumes(t *testing.T) {
 		t.Fatalf("first start: %s, epoch %d", got, s.Topology().Epoch)
 	}
 	s.createBucket(bucket)
+	t.Cleanup(s.check)
 	keys := s.fillKeys(60)
 	for _, tt := range []struct {
 		said    []master.VolumeSettings
