@@ -88,7 +88,7 @@ func (s *Store) admit(id BlobID, n int64) (promise, error) {
 // fits reports whether n bytes can be written for a blob without reaching its reserve.
 func (s *Store) fits(id BlobID, n int64) bool {
 	need := s.reserve(s.gauge.last)
-	if isReserved(id) {
+	if id.Metadata() {
 		need /= 2
 	}
 	need += uint64(n) + uint64(s.gauge.written.Load()) + uint64(s.gauge.promised.Load())
@@ -104,10 +104,4 @@ func (s *Store) reserve(space vfs.Space) uint64 {
 		return 0
 	}
 	return min(max(space.Total/100, minReserve), space.Total/10)
-}
-
-// isReserved reports whether an id is one of those that the metadata's own blobs
-// have: no other begins so.
-func isReserved(id BlobID) bool {
-	return id[0] == 0xFF && id[1] == 0xFF && id[2] == 0xFF && id[3] == 0xFF && id[4] == 0xFF
 }
