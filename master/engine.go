@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tdkvs/master/journal"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -86,6 +87,10 @@ type Config struct {
 	Replicas int
 	// Classes are the storage classes that mean something to the store, by name.
 	Classes map[string]Class
+	// MetadataCopies is how many volumes hold a journal of the metadata, from which it
+	// can be rebuilt: 0 is none, UsualCopies as many as MetadataCopies says. DB must be
+	// metadb.Followed then.
+	MetadataCopies int
 	// WriteMemory and ReadMemory are what the bodies of all writes may take, and
 	// those of all reads, in bytes: requests that find it used up wait. Zero means
 	// DefaultMemory.
@@ -120,7 +125,9 @@ type Engine struct {
 	patience     patience
 	checks       *checker
 	backups      *backups
-	foreground   atomic.Int64 // requests of clients that move bytes at the moment
+	followed     metadb.Followed // db, where a journal is kept of it; else nil
+	journal      *journal.Writer // nil where none is kept
+	foreground   atomic.Int64    // requests of clients that move bytes at the moment
 
 	changing sync.Mutex                     // held while the topology is being changed
 	lost     map[meta.VolumeID]*boundVolume // given up since the start; owned by changing
@@ -167,14 +174,27 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := e.refuseUnfinished(ctx, cfg.Restore); err != nil {
 		return nil, err
 	}
-	l, joining, err := e.establish(ctx, cfg.Volumes)
+	var err error
+	if e.followed, err = cfg.journalled(); err != nil {
+		return nil, err
+	}
+	est, err := e.establish(ctx, cfg.Volumes)
 	if err != nil {
 		return nil, err
 	}
+	l, joining := est.layout, est.joining
 	if err := enoughVolumes(cfg.Classes, l.topology, len(joining)); err != nil {
 		return nil, err
 	}
 	e.layouts = newLayouts(l, e.leftovers.wake)
+	if err := e.startJournal(ctx, cfg, l, est.journal); err != nil {
+		return nil, err
+	}
+	if est.renamed {
+		if err := e.saveTopology(ctx, nil, l.topology); err != nil {
+			return nil, err
+		}
+	}
 	for _, p := range joining {
 		v, err := e.AddVolume(ctx, NewVolume{Volume: p.Volume, Weight: p.Settings.Weight, Zone: p.Settings.zone()})
 		if err != nil {
@@ -186,6 +206,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("configured replicas: %w", err)
 	}
 	if err := e.configureGiven(ctx, cfg.Volumes); err != nil {
+		return nil, err
+	}
+	if err := e.firstSnapshot(ctx); err != nil {
 		return nil, err
 	}
 	e.leftovers.start(ctx)
@@ -225,7 +248,10 @@ func (e *Engine) update(ctx context.Context, fn func(metadb.Tx) error) (unknown 
 	switch {
 	case err == nil, refused != nil:
 		return false, err
-	case errors.Is(err, metadb.ErrNoSpace), errors.Is(err, metadb.ErrTooLarge), errors.Is(err, metadb.ErrClosed):
+	case errors.Is(err, metadb.ErrUncertain):
+		return true, err
+	case errors.Is(err, metadb.ErrNoSpace), errors.Is(err, metadb.ErrTooLarge), errors.Is(err, metadb.ErrClosed),
+		errors.Is(err, metadb.ErrNotFollowed):
 		return false, err // refused before anything was written
 	}
 	return true, err

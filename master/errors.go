@@ -53,6 +53,8 @@ var causes = [...]struct {
 	{volume.ErrLocked, meta.KindUnavailable},
 	{metadb.ErrNoSpace, meta.KindNoSpace},
 	{metadb.ErrFailed, meta.KindReadOnly},
+	{metadb.ErrUncertain, meta.KindUnavailable},
+	{metadb.ErrNotFollowed, meta.KindUnavailable},
 	{metadb.ErrReadOnly, meta.KindReadOnly},
 	{metadb.ErrClosed, meta.KindUnavailable},
 	{metadb.ErrCorrupt, meta.KindCorrupt},

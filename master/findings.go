@@ -139,6 +139,10 @@ func (f *findings) take(ctx context.Context, number meta.VolumeID, found []volum
 			unknown.volumes[number] = true
 			continue
 		}
+		if d.Blob.Metadata() {
+			f.e.journalDamaged(number, d.Blob)
+			continue
+		}
 		piece := meta.Piece{Volume: number, Blob: meta.BlobID(d.Blob)}
 		switch x, err := f.e.descriptorOf(ctx, piece); {
 		case err == nil:

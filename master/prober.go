@@ -218,6 +218,7 @@ func (p *prober) up(v *boundVolume, status volume.Status) {
 	v.condition.Store(newCondition(now, status))
 	p.e.log.Info("volume is back", "volume", v.Number, "at", v.Name, "after", now.Sub(was.since))
 	p.e.volumeIsBack()
+	p.e.journalReturned(v.Number)
 }
 
 // note keeps what a volume that stays up says.
@@ -244,4 +245,5 @@ func (e *Engine) volumeIsBack() {
 	e.rebalance.volumeIsBack()
 	e.garbage.volumeIsBack()
 	e.leftovers.volumeIsBack()
+	e.journalChanged()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tdkvs/failpoint"
+	"tdkvs/master/journal"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -57,32 +58,47 @@ func probeAll(ctx context.Context, given []Volume) []probe {
 	return probes
 }
 
-// establish finds or makes the topology and binds the given volumes to it. New
-// volumes, which are to be added, are given back.
-func (e *Engine) establish(ctx context.Context, given []Volume) (l *layout, joining []probe, err error) {
+// established is what a start has found.
+type established struct {
+	layout  *layout
+	joining []probe           // new volumes, which are to be added
+	renamed bool              // volumes have moved, and the topology is to be recorded
+	journal *journal.Contents // what the volumes hold of the metadata's journal; nil: nothing that counts
+}
+
+// establish finds or makes the topology and binds the given volumes to it. Metadata
+// that is behind its journal is brought up to date first.
+func (e *Engine) establish(ctx context.Context, given []Volume) (est established, err error) {
 	identity, topology, err := e.loadTopology(ctx)
 	if err != nil {
-		return nil, nil, err
+		return est, err
 	}
 	probes := probeAll(ctx, given)
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return est, err
+	}
+	if topology.Ready && e.followed != nil {
+		if est.journal, err = e.rollForward(ctx, topology.Cluster, probes); err != nil {
+			return est, err
+		}
+		if _, topology, err = e.loadTopology(ctx); err != nil {
+			return est, err
+		}
 	}
 	if !topology.Ready {
 		topology, err = e.firstStart(ctx, identity, probes)
 		if err != nil {
-			return nil, nil, err
+			return est, err
 		}
 	}
 	bound, joining, diffs := matchTopology(topology, probes)
 	if len(diffs) > 0 {
-		return nil, nil, &TopologyError{Cluster: topology.Cluster, Expected: topology.Volumes, Differences: diffs}
+		return est, &TopologyError{Cluster: topology.Cluster, Expected: topology.Volumes, Differences: diffs}
 	}
-	if topology, err = e.refreshNames(ctx, topology, bound); err != nil {
-		return nil, nil, err
-	}
-	l, err = newLayout(topology, e.bind(topology, bound))
-	return l, joining, err
+	est.joining = joining
+	topology, est.renamed = e.refreshNames(topology, bound)
+	est.layout, err = newLayout(topology, e.bind(topology, bound))
+	return est, err
 }
 
 // loadTopology reads what is recorded; both are zero before the first start.
@@ -183,10 +199,9 @@ func (e *Engine) saveTopology(ctx context.Context, id *metadb.Identity, t metadb
 	return nil
 }
 
-// refreshNames records where the volumes that answered are now.
-func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[meta.VolumeID]probe) (metadb.Topology, error) {
+// refreshNames notes where the volumes that answered are now.
+func (e *Engine) refreshNames(t metadb.Topology, bound map[meta.VolumeID]probe) (_ metadb.Topology, changed bool) {
 	volumes := make([]metadb.Volume, len(t.Volumes))
-	changed := false
 	for i, v := range t.Volumes {
 		if p := bound[v.Number]; p.err == nil && p.Name != v.Name {
 			e.log.Info("volume has moved", "volume", v.Number, "uuid", v.UUID, "from", v.Name, "to", p.Name)
@@ -194,12 +209,11 @@ func (e *Engine) refreshNames(ctx context.Context, t metadb.Topology, bound map[
 		}
 		volumes[i] = v
 	}
-	if !changed {
-		return t, nil
+	if changed {
+		t.Volumes = volumes
+		t.Version++
 	}
-	t.Volumes = volumes
-	t.Version++
-	return t, e.saveTopology(ctx, nil, t)
+	return t, changed
 }
 
 // bind makes the ways to the volumes of a topology.

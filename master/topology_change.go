@@ -205,6 +205,7 @@ func (e *Engine) changeTopology(ctx context.Context, c topologyChange) error {
 	}
 	failpoint.At("topology/recorded")
 	e.layouts.replace(l)
+	e.journalChanged()
 	e.rebalance.wake()
 	return nil
 }
@@ -218,6 +219,9 @@ func (e *Engine) removeVolumes(ctx context.Context, epoch uint64, drained []meta
 		return nil
 	}
 	for _, number := range drained {
+		if err := e.journalNeeds(number); err != nil {
+			return err
+		}
 		if err := e.emptyVolume(ctx, number); err != nil {
 			return fmt.Errorf("empty volume %d: %w", number, err)
 		}
@@ -263,8 +267,11 @@ func (e *Engine) emptyVolume(ctx context.Context, number meta.VolumeID) error {
 	}
 	for {
 		infos, err := blobs.List(ctx, volume.BlobID{}, listBatch)
-		if err != nil || len(infos) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(infos) == 0 {
+			return deleteJournal(ctx, blobs)
 		}
 		ids := make([]volume.BlobID, len(infos))
 		for i := range infos {
@@ -292,5 +299,6 @@ func (e *Engine) forget(ctx context.Context, number meta.VolumeID) error {
 	}
 	failpoint.At("drain/forgotten")
 	e.layouts.replace(l)
+	e.journalChanged()
 	return nil
 }

@@ -67,6 +67,7 @@ func (e *Engine) takeBack(ctx context.Context, v metadb.Volume, from Volume) err
 		failpoint.At("volume/returned")
 		delete(e.lost, v.Number)
 		e.volumeIsBack()
+		e.journalReturned(v.Number)
 		e.log.InfoContext(ctx, "a volume that was lost is back; what nothing names on it is looked for", "volume", v.Number, "uuid", v.UUID)
 	}
 	return err

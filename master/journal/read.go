@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"tdkvs/master/meta"
 	"tdkvs/volume"
 )
 
@@ -44,8 +45,9 @@ type Blobs interface {
 
 // Source is a volume that may hold a part of the journal.
 type Source struct {
-	Name  string // for messages
-	Blobs Blobs
+	Name   string // for messages
+	Blobs  Blobs
+	Number meta.VolumeID // of the volume; 0: not known
 }
 
 // SourceReport is what a source holds.
@@ -79,6 +81,7 @@ type Contents struct {
 
 	sources []Source
 	found   found
+	head    Header // of the last chunk of the snapshot
 	mark    Header // of the newest commit that Replay has given
 }
 
@@ -118,7 +121,7 @@ func Survey(ctx context.Context, sources []Source) (*Contents, error) {
 	if err := c.pickSnapshot(ctx); err != nil {
 		return c, err
 	}
-	c.follow()
+	c.follow(c.Snapshot.Seq)
 	return c, nil
 }
 
@@ -185,7 +188,7 @@ func (c *Contents) pickSnapshot(ctx context.Context) error {
 		}
 		return ErrNoSnapshot
 	}
-	c.Cluster, c.Line = best.Cluster, best.Line
+	c.Cluster, c.Line, c.head = best.Cluster, best.Line, best
 	c.Snapshot = Snapshot{Seq: best.Seq, Chunks: best.Chunk + 1, Rows: best.Rows, Bytes: best.Bytes}
 	return nil
 }
@@ -209,9 +212,9 @@ func (c *Contents) lastChunk(ctx context.Context, id volume.BlobID, at place) (b
 	return best, failed
 }
 
-// follow finds how far the commits after the snapshot go.
-func (c *Contents) follow() {
-	c.Last = c.Snapshot.Seq
+// follow finds how far the commits after one go.
+func (c *Contents) follow(from uint64) {
+	c.Last, c.Beyond = from, 0
 	for len(c.found.entries[c.Last+1].sources) > 0 {
 		c.Last++
 	}
@@ -265,4 +268,11 @@ func (c *Contents) Holders(seq uint64) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Number says which volumes the sources are.
+func (c *Contents) Number(of func(name string) meta.VolumeID) {
+	for i := range c.sources {
+		c.sources[i].Number = of(c.sources[i].Name)
+	}
 }

@@ -180,7 +180,7 @@ func TestReplaySnapshotOnly(t *testing.T) {
 	for i := range heads {
 		putBlob(t, m, heads[i], blobs[i])
 	}
-	h.expect(t, []Source{{"one", m}}, 9)
+	h.expect(t, []Source{{Name: "one", Blobs: m}}, 9)
 }
 
 // TestReplayDamaged spoils every blob on one of two volumes, or takes it away.
@@ -316,7 +316,7 @@ func TestSurveyNothing(t *testing.T) {
 	h := newHistory(3)
 	m := volumetest.NewMem()
 	putBlob(t, m, h.heads[2], h.blobs[2])
-	c, err := Survey(t.Context(), []Source{{"one", m}})
+	c, err := Survey(t.Context(), []Source{{Name: "one", Blobs: m}})
 	if !errors.Is(err, ErrNoSnapshot) || c.Sources[0].Entries != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}

@@ -81,7 +81,7 @@ func (c *Contents) rows(ctx context.Context, row func(key, value []byte) error) 
 // copies are of several histories it goes by the longest, and Forks tells the others.
 func (c *Contents) Entries(ctx context.Context, after Header, fn func(Header, []metadb.Change) error) error {
 	c.mark = after
-	if err := c.trace(ctx, after); err != nil {
+	if _, err := c.trace(ctx, after); err != nil {
 		return err
 	}
 	at := after

@@ -31,14 +31,15 @@ const statsAtOnce = 16
 // trace finds the history that goes on from a commit: the longest, and of those the
 // one whose last commit was written by the master that was started last. Copies of
 // others are left out from then on, and told in Forks.
-func (c *Contents) trace(ctx context.Context, after Header) error {
+// What is used is returned, in order.
+func (c *Contents) trace(ctx context.Context, after Header) ([]branch, error) {
 	first := after.Seq + 1
 	if c.Last < first {
-		return nil
+		return nil, nil
 	}
 	rows := make([][]branch, c.Last-after.Seq)
 	if err := c.branches(ctx, after, rows); err != nil {
-		return err
+		return nil, err
 	}
 	reached := map[uint64]bool{after.Sum: true}
 	n := 0
@@ -58,12 +59,12 @@ func (c *Contents) trace(ctx context.Context, after Header) error {
 		c.Beyond = max(c.Beyond, c.Last)
 		c.Last = after.Seq + uint64(n)
 	}
-	c.choose(first, rows[:n])
-	return nil
+	return c.choose(first, rows[:n]), nil
 }
 
 // choose keeps of each number the copies of the history that is used.
-func (c *Contents) choose(first uint64, rows [][]branch) {
+func (c *Contents) choose(first uint64, rows [][]branch) []branch {
+	used := make([]branch, len(rows))
 	wanted := func(b branch) bool { return b.reached }
 	for i := len(rows) - 1; i >= 0; i-- {
 		var best *branch
@@ -85,8 +86,10 @@ func (c *Contents) choose(first uint64, rows [][]branch) {
 		c.found.entries[seq] = at
 		prev := best.prev
 		wanted = func(b branch) bool { return b.reached && b.sum == prev }
+		used[i] = *best
 	}
 	slices.Reverse(c.Forks)
+	return used
 }
 
 // branches asks all copies of the commits after one what they are.
