@@ -144,6 +144,12 @@ type storeConfig struct {
 	// then a change by `tdkvs admin replicas` holds. Where it is not given, what is
 	// recorded stays, which is 1 in a new store.
 	Replicas int `yaml:"replicas"`
+	// On how many volumes the metadata is journalled, from 1 to 4: each commit is
+	// there before it is acknowledged, so that the metadata can be rebuilt from the
+	// volumes where its own directory is lost. Where it is not given, it is 2, and 3
+	// with three replicas or more. 0 keeps no journal: there is no way back then but a
+	// backup.
+	MetadataCopies *int `yaml:"metadata_copies"`
 	// What a storage class of S3 means here, by its name: the erasure code of the
 	// large objects in it, such as 4+2 for 4 shards of data and 2 of parity, or
 	// settings of its own. In STANDARD it is that of all objects without another

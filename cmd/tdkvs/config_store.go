@@ -68,6 +68,10 @@ func (p placeConfig) settings() master.VolumeSettings {
 func (s storeConfig) engine(c master.Config) master.Config {
 	c.GarbageGrace, c.LeftoverGrace = engineGrace(s.GarbageGrace), engineGrace(s.LeftoverGrace)
 	c.Replicas, c.Classes = s.Replicas, s.classes()
+	c.MetadataCopies = master.UsualCopies
+	if s.MetadataCopies != nil {
+		c.MetadataCopies = *s.MetadataCopies
+	}
 	c.WriteMemory, c.ReadMemory = int64(s.BodyMemory/2), int64(s.BodyMemory/2)
 	return c
 }
@@ -95,6 +99,9 @@ func (s storeConfig) check(doc *document, volumes int, first bool) {
 		doc.rejectf("replicas", "want 1 to %d, not %d", meta.MaxReplicas, s.Replicas)
 	case s.Replicas > volumes:
 		doc.rejectf("replicas", "%d copies need %d volumes, and the list has %d", s.Replicas, s.Replicas, volumes)
+	}
+	if n := s.MetadataCopies; n != nil && (*n < 0 || *n > master.MaxMetadataCopies) {
+		doc.rejectf("metadata_copies", "want 0 to %d, not %d", master.MaxMetadataCopies, *n)
 	}
 	if s.BodyMemory < minBodyMemory || s.BodyMemory > math.MaxInt64 {
 		doc.rejectf("body_memory", "want at least %v, not %v", byteSize(minBodyMemory), s.BodyMemory)

@@ -75,6 +75,7 @@ garbage_grace: 1h
 leftover_grace: 0s
 body_memory: 1GiB
 replicas: 2
+metadata_copies: 4
 storage_classes:
   STANDARD_IA: 2+1
   COLD_1: {code: 1 + 2, min_size: 4MiB}
@@ -85,7 +86,7 @@ log: {format: json, level: debug}
 		t.Fatal(err)
 	}
 	reserve := byteSize(10 << 30)
-	roof, none := "roof", ""
+	roof, none, copies := "roof", "", 4
 	want := masterConfig{
 		addressConfig: addressConfig{Listen: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
 		Volumes: []volumeEntry{
@@ -102,7 +103,7 @@ log: {format: json, level: debug}
 			Domains:       []string{"s3.example.com", "localhost"},
 			ClientTimeout: 2 * time.Minute,
 		},
-		storeConfig: storeConfig{GarbageGrace: time.Hour, Replicas: 2, StorageClasses: map[string]classConfig{
+		storeConfig: storeConfig{GarbageGrace: time.Hour, Replicas: 2, MetadataCopies: &copies, StorageClasses: map[string]classConfig{
 			"STANDARD_IA": {Code: meta.Code{Data: 2, Parity: 1}, MinSize: 1 << 20},
 			"COLD_1":      {Code: meta.Code{Data: 1, Parity: 2}, MinSize: 4 << 20},
 		}, BodyMemory: 1 << 30},
@@ -134,7 +135,7 @@ func TestBadFiles(t *testing.T) {
 			`FILE:3: unknown field "volums": did you mean "volumes"?`},
 		{"far from any", ok + "frobnicate: 1\n",
 			`FILE:3: unknown field "frobnicate": known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, metrics_token, log`},
+				`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, metadata_copies, storage_classes, body_memory, disk_reserve, metrics_token, log`},
 		{"misspelt inside", ok + "credentials:\n  acces_key: abc\n  secret_key: 12345678\n",
 			`FILE:4: unknown field "acces_key" in credentials: did you mean "access_key"?`},
 		{"a key that is no word", ok + "? [a]\n: b\n", `FILE:3: unknown field ""` + knownMaster},
@@ -171,6 +172,8 @@ func TestBadFiles(t *testing.T) {
 		{"long zone", "port: 3000\nvolumes: [{url: http://a:1, zone: " + strings.Repeat("z", 129) + "}]\n",
 			"FILE:2: volumes[0].zone: want at most 128 bytes, not 129"},
 		{"replicas 0", ok + "replicas: 0\n", "FILE:3: replicas: want 1 to 8, not 0"},
+		{"metadata_copies 5", ok + "metadata_copies: 5\n", "FILE:3: metadata_copies: want 0 to 4, not 5"},
+		{"metadata_copies -1", ok + "metadata_copies: -1\n", "FILE:3: metadata_copies: want 0 to 4, not -1"},
 		{"replicas 9", ok + "replicas: 9\n", "FILE:3: replicas: want 1 to 8, not 9"},
 		{"more replicas than volumes", ok + "replicas: 2\n", "FILE:3: replicas: 2 copies need 2 volumes, and the list has 1"},
 		{"classes as a word", ok + "storage_classes: 4+2\n", `FILE:3: storage_classes: want names, each as "NAME: 4+2", not "4+2"`},
@@ -260,7 +263,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 const knownMaster = `: known are port, listen, shutdown_timeout, volumes, data, cluster_secret, volume_wait, ` +
-	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, storage_classes, body_memory, disk_reserve, metrics_token, log`
+	`credentials, region, domains, client_timeout, garbage_grace, leftover_grace, replicas, metadata_copies, storage_classes, body_memory, disk_reserve, metrics_token, log`
 
 func TestMissingFile(t *testing.T) {
 	t.Parallel()
