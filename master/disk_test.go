@@ -26,7 +26,7 @@ func (s *store) onDisk(dir string) func() {
 		s.t.Fatal(err)
 	}
 	closers := []io.Closer{db}
-	s.db = &testDB{DB: db}
+	s.db = newTestDB(db)
 	s.volumes = nil
 	for i := range 2 {
 		name := filepath.Join(dir, fmt.Sprint("volume", i))

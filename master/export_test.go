@@ -128,3 +128,6 @@ func (e *Engine) SetSharePatience(d time.Duration) {
 
 // LeftoversLimit sets how many blobs one look for leftovers gives up at most.
 func (e *Engine) LeftoversLimit(n uint64) { e.leftovers.limit = n }
+
+// JournalStep does the upkeep of the journal once.
+func (e *Engine) JournalStep(ctx context.Context) (State, error) { return journalUpkeep{e}.Step(ctx) }

@@ -48,6 +48,7 @@ func (s *store) check() {
 	for _, problem := range s.fsck() {
 		s.t.Error(problem)
 	}
+	s.wantJournal()
 }
 
 // wantNoLeftovers has the store look for blobs that nothing names, whenever they

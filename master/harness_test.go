@@ -248,9 +248,18 @@ func (v *testVolume) ids(t testing.TB) []volume.BlobID {
 // effect or after.
 type testDB struct {
 	metadb.DB
+	metadb.Followed
 	before, after atomic.Pointer[func() error]
 	updates       atomic.Int64
 	viewed        atomic.Pointer[func()] // called when a view has read, before it returns
+}
+
+// newTestDB wraps a store that can be followed.
+func newTestDB(db interface {
+	metadb.DB
+	metadb.Followed
+}) *testDB {
+	return &testDB{DB: db, Followed: db}
 }
 
 func (db *testDB) View(ctx context.Context, fn func(metadb.Tx) error) error {
@@ -306,6 +315,7 @@ type store struct {
 	clock   *clock
 	log     *lockedBuffer
 	refusal *master.TopologyError // of the last start that was refused
+	copies  int                   // of the metadata; 0: it is not journalled
 }
 
 // lockedBuffer collects the log.
@@ -338,7 +348,7 @@ func newStore(t testing.TB) *store {
 
 func newBareStore(t testing.TB, volumes int) *store {
 	t.Helper()
-	s := &store{t: t, db: &testDB{DB: memdb.New()}, clock: newClock(), log: &lockedBuffer{}}
+	s := &store{t: t, db: newTestDB(memdb.New()), clock: newClock(), log: &lockedBuffer{}}
 	for i := range volumes {
 		s.volumes = append(s.volumes, newTestVolume(fmt.Sprintf("/disk%d", i+1)))
 	}
@@ -346,7 +356,7 @@ func newBareStore(t testing.TB, volumes int) *store {
 }
 
 func (s *store) config() master.Config {
-	cfg := master.Config{DB: s.db, Clock: s.clock.now, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
+	cfg := master.Config{DB: s.db, MetadataCopies: s.copies, Clock: s.clock.now, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	for _, v := range s.volumes {
 		cfg.Volumes = append(cfg.Volumes, master.Volume{Name: v.name, Blobs: v})
 	}

@@ -368,7 +368,7 @@ func TestVolumesOfAnotherStore(t *testing.T) {
 	t.Parallel()
 	s := newBareStore(t, 2)
 	s.open()
-	s.db = &testDB{DB: memdb.New()}
+	s.db = newTestDB(memdb.New())
 	s.refused("foreign /disk1", "foreign /disk2")
 	te := s.refusal
 	if !strings.Contains(te.Error(), "metadata directory") {
