@@ -11,6 +11,7 @@ import (
 
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
+	"tdkvs/master/journal"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/s3api"
@@ -38,6 +39,7 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 			Left: st.Leftovers.Left, Looked: timeOrNone(st.Leftovers.Looked), Found: st.Leftovers.Found, Bytes: st.Leftovers.Bytes,
 			Excess: st.Leftovers.Excess, Trouble: st.Leftovers.Trouble,
 		},
+		Journal: adminJournal(st.Journal),
 	}
 	for _, v := range out.Volumes {
 		out.Totals.Volumes++
@@ -49,6 +51,20 @@ func (g *gateway) adminCluster(r *adminRequest) (any, error) {
 		out.Totals.DeadBytes += v.DeadBytes
 	}
 	return out, nil
+}
+
+func adminJournal(st *journal.Status) *adminapi.Journal {
+	if st == nil {
+		return nil
+	}
+	j := &adminapi.Journal{
+		Copies: st.Copies, Commit: st.Seq, Commits: st.Entries, Bytes: st.Bytes, Lacking: st.Lacking,
+		Behind: timeOrNone(st.Since), Trouble: st.Why,
+	}
+	if s := st.Snapshot; !s.Taken.IsZero() {
+		j.Snapshot = &adminapi.JournalSnapshot{Commit: s.Seq, Taken: s.Taken.UTC(), Rows: s.Rows, Bytes: s.Bytes, Copies: s.Copies}
+	}
+	return j
 }
 
 func adminMetadata(st master.ClusterStatus) adminapi.Metadata {

@@ -107,7 +107,7 @@ func TestAdminDocumentsSpecified(t *testing.T) {
 		adminapi.CheckStart{}, adminapi.Check{}, adminapi.CheckProgress{}, adminapi.CheckReport{}, adminapi.CheckTally{}, adminapi.CheckRemedy{},
 		adminapi.CheckFinding{}, adminapi.UncheckedVolume{},
 		adminapi.BackupStart{}, adminapi.Backup{}, adminapi.Backups{}, adminapi.BackupWants{}, adminapi.BackupWant{},
-		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{},
+		adminapi.Stats{}, adminapi.OperationStats{}, adminapi.VolumeStats{}, adminapi.Journal{}, adminapi.JournalSnapshot{},
 	}
 	if len(documents) != len(schemas) {
 		t.Errorf("%d schemas for %d documents", len(schemas), len(documents))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tdkvs/master/journal"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/placement"
@@ -23,6 +24,7 @@ type ClusterStatus struct {
 	Garbage   GarbageStats
 	Findings  FindingsStats
 	Leftovers LeftoverStatus
+	Journal   *journal.Status // of the metadata; nil: none is kept
 }
 
 // Backlog is what is not as it should be. Both numbers stop at BacklogMost.
@@ -66,6 +68,9 @@ func (e *Engine) Cluster(ctx context.Context) ClusterStatus {
 		Replicas: max(1, l.topology.Replicas), Classes: e.classes,
 		Volumes: make([]VolumeStatus, 0, len(h.Volumes)), Garbage: e.garbage.snapshot(),
 		Findings: e.findings.snapshot(), Disk: e.metadataDisk(),
+	}
+	if j, on := e.JournalStatus(); on {
+		st.Journal = &j
 	}
 	for _, v := range h.Volumes {
 		st.Volumes = append(st.Volumes, volumeStatus(l, v))

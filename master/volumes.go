@@ -93,10 +93,15 @@ type VolumeHealth struct {
 // while it takes writes.
 type failer interface{ Failed() error }
 
-// sealed returns why the metadata takes no writes any more, nil while it does.
+// sealed returns why the metadata takes no writes, nil while it does.
 func (e *Engine) sealed() error {
 	if f, ok := e.db.(failer); ok {
-		return f.Failed()
+		if err := f.Failed(); err != nil {
+			return err
+		}
+	}
+	if e.journal != nil {
+		return e.journal.Refusal()
 	}
 	return nil
 }

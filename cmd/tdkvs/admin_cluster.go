@@ -34,6 +34,7 @@ func adminStatus(ctx context.Context, a *adminSession) error {
 			row("version", c.Version),
 			row("state", state),
 			row("metadata", metadata),
+			row("journal", journalText(c.Journal)),
 			row("redundancy", redundancyText(c)),
 			row("stored", fmt.Sprintf("%s in %s blobs on %d volumes, %s free of %s", humanInt(c.Totals.Bytes), grouped(c.Totals.Blobs),
 				c.Totals.Volumes, humanInt(c.Totals.Free), humanInt(c.Totals.Capacity))),
@@ -116,6 +117,28 @@ func leftoversText(l adminapi.Leftovers) string {
 	}
 	if l.Trouble != "" {
 		text += ": " + l.Trouble
+	}
+	return text
+}
+
+// journalText is how well the metadata could be rebuilt from the volumes.
+func journalText(j *adminapi.Journal) string {
+	if j == nil {
+		return "off: the metadata can not be rebuilt from the volumes"
+	}
+	text := fmt.Sprintf("%s, commit %s", counted(j.Copies, "copy"), grouped(int64(j.Commit)))
+	switch s := j.Snapshot; {
+	case s == nil:
+		text += "; no snapshot yet, so the metadata can not be rebuilt from the volumes"
+	default:
+		text += fmt.Sprintf("; snapshot of %s rows (%s) on %s of %s, %s commits since", grouped(int64(s.Rows)), humanInt(s.Bytes),
+			counted(s.Copies, "volume"), moment(s.Taken), grouped(int64(j.Commits)))
+	}
+	if j.Lacking > 0 {
+		text += fmt.Sprintf("; %s of them to be copied", grouped(int64(j.Lacking)))
+	}
+	if j.Trouble != "" {
+		text += ": " + j.Trouble
 	}
 	return text
 }

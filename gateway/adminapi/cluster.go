@@ -18,6 +18,7 @@ type Cluster struct {
 	Repair    Repair    `json:"repair"`
 	Garbage   Garbage   `json:"garbage"`
 	Leftovers Leftovers `json:"leftovers"`
+	Journal   *Journal  `json:"journal,omitempty"` // none: it is turned off
 }
 
 // The states of the metadata and of volumes.
@@ -161,6 +162,27 @@ type Leftovers struct {
 	Bytes   uint64     `json:"bytes"`            // of these
 	Excess  uint64     `json:"excess"`           // more than a crash leaves, at least so many: they stay
 	Trouble string     `json:"trouble,omitempty"`
+}
+
+// Journal is the journal of the metadata on the volumes.
+type Journal struct {
+	Copies   int              `json:"copies"`           // that there should be
+	Commit   uint64           `json:"commit"`           // number of the newest
+	Commits  int              `json:"commits"`          // since the snapshot
+	Bytes    int64            `json:"bytes"`            // of these, about
+	Lacking  int              `json:"lacking"`          // of these, with too few copies
+	Behind   *time.Time       `json:"behind,omitempty"` // since when the newest is on no volume, and no more are taken; none: it is
+	Trouble  string           `json:"trouble,omitempty"`
+	Snapshot *JournalSnapshot `json:"snapshot,omitempty"` // none yet: the metadata can not be rebuilt
+}
+
+// JournalSnapshot is the newest snapshot of the metadata on the volumes.
+type JournalSnapshot struct {
+	Commit uint64    `json:"commit"` // the newest that it sees
+	Taken  time.Time `json:"taken"`
+	Rows   uint64    `json:"rows"`
+	Bytes  int64     `json:"bytes"`
+	Copies int       `json:"copies"` // on volumes that are there
 }
 
 // Volumes is the answer of GET /volumes.

@@ -104,13 +104,11 @@ type entry struct {
 func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pending, []byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.fenced != nil:
-		return nil, nil, w.fenced
-	case w.behind != nil:
+	if err := w.refusal(); err != nil {
 		w.wake()
-		return nil, nil, fmt.Errorf("%w: the last commit, %d, can not be written to any volume since %s", metadb.ErrNotFollowed, w.head.Seq, w.since.Format(time.RFC3339))
-	case seq != w.head.Seq+1:
+		return nil, nil, err
+	}
+	if seq != w.head.Seq+1 {
 		return nil, nil, fmt.Errorf("%w: commit %d after %d", metadb.ErrNotFollowed, seq, w.head.Seq)
 	}
 	h := w.head
@@ -121,6 +119,24 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	w.pending = seq
 	w.send(e, w.cfg.Copies())
 	return e, e.head.Mark(), nil
+}
+
+// refusal is why no commits are taken; nil: they are. The caller holds w.mu.
+func (w *Writer) refusal() error {
+	switch {
+	case w.fenced != nil:
+		return w.fenced
+	case w.behind != nil:
+		return fmt.Errorf("%w: commit %d can not be written to any volume since %s", metadb.ErrNotFollowed, w.head.Seq, w.since.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Refusal is why no commits are taken at the moment; nil: they are.
+func (w *Writer) Refusal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refusal()
 }
 
 func (w *Writer) newEntry() *entry {
