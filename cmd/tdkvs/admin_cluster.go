@@ -127,10 +127,9 @@ func journalText(j *adminapi.Journal) string {
 		return "off: the metadata can not be rebuilt from the volumes"
 	}
 	text := fmt.Sprintf("%s, commit %s", counted(j.Copies, "copy"), grouped(int64(j.Commit)))
-	switch s := j.Snapshot; {
-	case s == nil:
+	if s := j.Snapshot; s == nil {
 		text += "; no snapshot yet, so the metadata can not be rebuilt from the volumes"
-	default:
+	} else {
 		text += fmt.Sprintf("; snapshot of %s rows (%s) on %s of %s, %s commits since", grouped(int64(s.Rows)), humanInt(s.Bytes),
 			counted(s.Copies, "volume"), moment(s.Taken), grouped(int64(j.Commits)))
 	}
