@@ -69,7 +69,7 @@ func (e *TopologyError) Error() string {
 	}
 	b.WriteString("\nNothing was changed. ")
 	if e.FirstStart {
-		b.WriteString("Give volumes that are reachable and new; if they hold the data of an existing store, start with the metadata directory of that store.")
+		b.WriteString("Give volumes that are reachable and new; if they hold the data of an existing store, start with the metadata directory of that store or, where it is lost, with -recover, which makes it anew from its copies on the volumes.")
 		return b.String()
 	}
 	b.WriteString("Give every volume of the cluster, and as many new, empty ones as you like; a volume leaves only after it was deleted, which moves its data to the others. The volumes are:")

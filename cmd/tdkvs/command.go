@@ -48,17 +48,19 @@ func commands() []command {
 	return []command{
 		{
 			name:    "server",
-			usage:   "server [-listen host:port] [-config file] [dir ...]",
+			usage:   "server [-listen host:port] [-config file] [-recover] [dir ...]",
 			summary: "run the whole store in one process",
 			detail: `Each dir becomes a volume; the metadata and the root credentials lie in the
 first. A dir that does not exist is made. Without any, ./data is used. Name all
-dirs of the store each time; a new one behind them gets its share of the data.`,
+dirs of the store each time; a new one behind them gets its share of the data.
+With -recover the metadata, which was lost, is made anew first, from its copies in
+all dirs.`,
 			setup:     profiled(serverCommand),
 			arguments: true,
 		},
 		{
 			name:    "master",
-			usage:   "master -config file [-delete index]",
+			usage:   "master -config file [-recover] [-delete index]",
 			summary: "run the metadata and the S3 and native APIs over volume processes",
 			detail: `The smallest configuration file is
 
@@ -69,7 +71,8 @@ dirs of the store each time; a new one behind them gets its share of the data.`,
 
 A new, empty volume that is added to the list gets its share of the data. With
 -delete nobody is served: what is on that volume moves to the others, and then
-it can be taken off the list. Run it again when it was cut short.`,
+it can be taken off the list. Run it again when it was cut short. With -recover
+the metadata, which was lost, is made anew first, from its copies on the volumes.`,
 			setup: profiled(masterCommand),
 		},
 		{

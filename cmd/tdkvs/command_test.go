@@ -19,7 +19,7 @@ func runCommand(t *testing.T, env lookupEnv, args ...string) (code int, stdout, 
 
 func TestMisuse(t *testing.T) {
 	t.Parallel()
-	const serverUsage = "usage: tdkvs server [-listen host:port] [-config file] [dir ...]\n"
+	const serverUsage = "usage: tdkvs server [-listen host:port] [-config file] [-recover] [dir ...]\n"
 	tests := []struct {
 		args string
 		want string
@@ -35,7 +35,10 @@ func TestMisuse(t *testing.T) {
 		{"server -listen :99999", "tdkvs: server: flag -listen: want a port from 0 to 65535 after the colon, not \"99999\"\n"},
 		{"master", "tdkvs: master: which configuration? give -config=<file>\n"},
 		{"volume", "tdkvs: volume: which configuration? give -config=<file>\n"},
-		{"master master.yaml", "tdkvs: master: unexpected argument \"master.yaml\"\nusage: tdkvs master -config file [-delete index]\n"},
+		{"master master.yaml", "tdkvs: master: unexpected argument \"master.yaml\"\nusage: tdkvs master -config file [-recover] [-delete index]\n"},
+		{"master -config=x -recover -delete 1", "tdkvs: master: -recover and -delete do not go together: recover first\n"},
+		{"master -config=x -accept-loss=1", "tdkvs: master: -accept-loss goes with -recover\n"},
+		{"server -accept-loss=1 ./data", "tdkvs: server: -accept-loss goes with -recover\n"},
 		{"volume -config=x.yaml y.yaml", "tdkvs: volume: unexpected argument \"y.yaml\"\nusage: tdkvs volume -config file\n"},
 		{"version now", "tdkvs: version: unexpected argument \"now\"\nusage: tdkvs version\n"},
 		{"help me", "tdkvs: unknown command \"me\"\nrun \"tdkvs help\" for the list\n"},

@@ -28,7 +28,7 @@ func TestComplete(t *testing.T) {
 		{"help volume ", ""},
 		{"completion ", "bash zsh fish"},
 		{"version ", ""},
-		{"master -", "-config -delete -pprof"},
+		{"master -", "-accept-loss -config -delete -pprof -recover"},
 		{"master --c", "--config"},
 		{"master -config ", ""},
 		{"server ", ""},

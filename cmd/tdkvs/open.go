@@ -76,15 +76,11 @@ func (d diskConfig) metadataReserve(total uint64) uint64 {
 
 // openMetadata opens the metadata in dir, or makes a new one.
 func openMetadata(dir string, disk diskConfig, log *slog.Logger) (*badgerdb.DB, error) {
-	fsys := vfs.OS()
-	if err := fsys.MkdirAll(dir); err != nil { // its own name durable, too
-		return nil, fmt.Errorf("metadata directory: %w", err)
-	}
-	space, err := fsys.Space(dir)
+	options, err := metadataOptions(dir, disk, log)
 	if err != nil {
-		return nil, fmt.Errorf("metadata directory: %w", err)
+		return nil, err
 	}
-	return badgerdb.Open(dir, badgerdb.Options{Logger: log, Reserve: disk.metadataReserve(space.Total)})
+	return badgerdb.Open(dir, options)
 }
 
 // checkDirs refuses lists of directories that can not be one store: it finds

@@ -6,14 +6,22 @@ import (
 	"log/slog"
 
 	"tdkvs/master"
+	"tdkvs/master/recovery"
 )
 
 func masterCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 	config := configFlag(flags)
 	remove := flags.String("delete", "", "move everything off the volume at this `index` of the list, from 0, and end")
+	lost := addRecoverFlags(flags)
 	return func(ctx context.Context, inv invocation) error {
 		if *config == "" {
 			return misusef("master: which configuration? give -config=<file>")
+		}
+		if err := lost.check("master"); err != nil {
+			return err
+		}
+		if lost.wanted && *remove != "" {
+			return misusef("master: -recover and -delete do not go together: recover first")
 		}
 		cfg, err := loadMaster(*config)
 		if err != nil {
@@ -30,7 +38,7 @@ func masterCommand(flags *flag.FlagSet) func(context.Context, invocation) error 
 		if err != nil {
 			return err
 		}
-		return runMaster(ctx, cfg, keys, inv)
+		return runMaster(ctx, cfg, keys, *lost, inv)
 	}
 }
 
@@ -39,12 +47,35 @@ func configFlag(flags *flag.FlagSet) *string {
 }
 
 // runMaster serves the volumes of a configuration until ctx is done.
-func runMaster(ctx context.Context, cfg masterConfig, keys credentials, inv invocation) error {
+func runMaster(ctx context.Context, cfg masterConfig, keys credentials, lost recoverFlags, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
 	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "volumes", cfg.urls())
+	if lost.wanted {
+		if err := recoverCluster(ctx, cfg, lost, log); err != nil {
+			return err
+		}
+	}
 	var opened closers
 	return opened.close(serveCluster(ctx, cfg, keys, inv, log, &opened))
+}
+
+// recoverCluster makes the metadata anew from what the volume processes hold.
+func recoverCluster(ctx context.Context, cfg masterConfig, lost recoverFlags, log *slog.Logger) error {
+	var opened closers
+	memory := newBudgets()
+	volumes := make([]recovery.Volume, len(cfg.Volumes))
+	for i, v := range cfg.Volumes {
+		remote, client, err := remoteVolume(v.URL, cfg.ClusterSecret, memory)
+		if err != nil {
+			return opened.close(err)
+		}
+		opened.add("connections to "+v.URL, client.Close)
+		volumes[i] = recovery.Volume{Name: v.URL, Blobs: remote.Blobs}
+	}
+	return opened.close(lostMetadata{
+		dir: cfg.Data, disk: cfg.diskConfig, volumes: volumes, patience: cfg.VolumeWait, accept: lost.accept, log: log,
+	}.recover(ctx))
 }
 
 func serveCluster(ctx context.Context, cfg masterConfig, keys credentials, inv invocation, log *slog.Logger, opened *closers) error {

@@ -11,6 +11,7 @@ import (
 	"tdkvs/master"
 	"tdkvs/master/metadb"
 	"tdkvs/master/metadb/badgerdb"
+	"tdkvs/master/recovery"
 	"tdkvs/volume"
 	"tdkvs/volume/vfs"
 )
@@ -18,7 +19,11 @@ import (
 func serverCommand(flags *flag.FlagSet) func(context.Context, invocation) error {
 	listen := flags.String("listen", "", "listen on `host:port` (default "+defaultServerListen+")")
 	config := flags.String("config", "", "read settings from a YAML `file`")
+	lost := addRecoverFlags(flags)
 	return func(ctx context.Context, inv invocation) error {
+		if err := lost.check("server"); err != nil {
+			return err
+		}
 		cfg, err := serverSettings(*listen, *config, inv.args)
 		if err != nil {
 			return err
@@ -30,7 +35,7 @@ func serverCommand(flags *flag.FlagSet) func(context.Context, invocation) error 
 		if err := checkDirs(cfg.paths()); err != nil {
 			return err
 		}
-		return runServer(ctx, cfg, given, inv)
+		return runServer(ctx, cfg, given, *lost, inv)
 	}
 }
 
@@ -52,16 +57,16 @@ func serverSettings(listen, config string, dirs []string) (serverConfig, error) 
 }
 
 // runServer serves a whole store until ctx is done.
-func runServer(ctx context.Context, cfg serverConfig, given credentials, inv invocation) error {
+func runServer(ctx context.Context, cfg serverConfig, given credentials, lost recoverFlags, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
 	log.Info("starting", "role", "server", "version", versionText(), "directories", cfg.paths())
 	var opened closers
-	return opened.close(serveStore(ctx, cfg, given, inv, log, &opened))
+	return opened.close(serveStore(ctx, cfg, given, lost, inv, log, &opened))
 }
 
-func serveStore(ctx context.Context, cfg serverConfig, given credentials, inv invocation, log *slog.Logger, opened *closers) error {
-	db, stores, err := openDirs(cfg, log, opened)
+func serveStore(ctx context.Context, cfg serverConfig, given credentials, lost recoverFlags, inv invocation, log *slog.Logger, opened *closers) error {
+	db, stores, err := openDirs(ctx, cfg, lost, log, opened)
 	if err != nil {
 		return err
 	}
@@ -105,14 +110,19 @@ type localVolume struct {
 }
 
 // openDirs opens the metadata and the volume of each directory, all at once:
-// each takes its time to read what is there.
-func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
+// each takes its time to read what is there. Metadata that was lost is made anew in
+// between.
+func openDirs(ctx context.Context, cfg serverConfig, lost recoverFlags, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
 	var group errgroup.Group
 	var db *badgerdb.DB
-	group.Go(func() (err error) {
-		db, err = openMetadata(filepath.Join(cfg.Dirs[0].Path, metadataDir), cfg.diskConfig, log)
+	dir := filepath.Join(cfg.Dirs[0].Path, metadataDir)
+	openDB := func() (err error) {
+		db, err = openMetadata(dir, cfg.diskConfig, log)
 		return err
-	})
+	}
+	if !lost.wanted {
+		group.Go(openDB)
+	}
 	stores := make([]localVolume, len(cfg.Dirs))
 	memory := newBudgets()
 	for i, dir := range cfg.Dirs {
@@ -127,6 +137,11 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 		})
 	}
 	err := group.Wait()
+	if lost.wanted && err == nil {
+		if err = recoverStore(ctx, cfg, lost, stores, log); err == nil {
+			err = openDB()
+		}
+	}
 	if db != nil {
 		opened.add("metadata", db.Close) // first, so that it is closed last
 	}
@@ -136,4 +151,15 @@ func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, [
 		}
 	}
 	return db, stores, err
+}
+
+// recoverStore makes the metadata anew from what the volumes hold.
+func recoverStore(ctx context.Context, cfg serverConfig, lost recoverFlags, stores []localVolume, log *slog.Logger) error {
+	volumes := make([]recovery.Volume, len(stores))
+	for i, s := range stores {
+		volumes[i] = recovery.Volume{Name: s.path, Blobs: s.Store}
+	}
+	return lostMetadata{
+		dir: filepath.Join(cfg.Dirs[0].Path, metadataDir), disk: cfg.diskConfig, volumes: volumes, accept: lost.accept, log: log,
+	}.recover(ctx)
 }

@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"tdkvs/master/metadb"
 )
 
 // unfinished ends the name of the directory beside a store's place in which a
@@ -28,9 +31,11 @@ type Restore struct {
 	dir, tmp string
 	lock     *os.File
 	bdb      *badger.DB
+	space    *space
 	seq      uint64      // of the commit that is being made
 	mark     []byte      // of the newest
 	txn      *badger.Txn // what of it is not yet written; nil: nothing
+	bytes    int         // of keys and values in it
 	err      error       // the first; nothing more is taken
 }
 
@@ -77,7 +82,9 @@ func (r *Restore) begin(old []string, o Options) error {
 	if err := checkFormat(r.tmp); err != nil { // writes it
 		return err
 	}
-	opt := badgerOptions(r.tmp, o.withDefaults())
+	o = o.withDefaults()
+	r.space = &space{dir: r.tmp, reserve: o.Reserve, measure: o.FreeSpace, now: time.Now}
+	opt := badgerOptions(r.tmp, o)
 	opt.SyncWrites = false // all is synced before it gets its name
 	var err error
 	r.bdb, err = badger.OpenManaged(opt)
@@ -121,7 +128,7 @@ func (r *Restore) At(seq uint64) error {
 	}
 	if r.flush() == nil {
 		r.seq = seq
-		r.bdb.SetDiscardTs(seq) // nobody reads what later commits replace
+		r.bdb.SetDiscardTs(seq - 1) // nobody reads what later commits replace
 	}
 	return r.err
 }
@@ -132,16 +139,16 @@ func (r *Restore) Mark(mark []byte) { r.mark = bytes.Clone(mark) }
 
 // Set has a key hold a value.
 func (r *Restore) Set(key, value []byte) error {
-	return r.put(func(txn *badger.Txn) error { return txn.Set(prefixed(nil, key), bytes.Clone(value)) })
+	return r.put(len(key)+len(value), func(txn *badger.Txn) error { return txn.Set(prefixed(nil, key), bytes.Clone(value)) })
 }
 
 // Delete has a key hold nothing.
 func (r *Restore) Delete(key []byte) error {
-	return r.put(func(txn *badger.Txn) error { return txn.Delete(prefixed(nil, key)) })
+	return r.put(len(key), func(txn *badger.Txn) error { return txn.Delete(prefixed(nil, key)) })
 }
 
 // put makes a change, with others of its commit as far as they fit into memory.
-func (r *Restore) put(change func(*badger.Txn) error) error {
+func (r *Restore) put(size int, change func(*badger.Txn) error) error {
 	if r.err == nil && r.seq == 0 {
 		r.err = errors.New("a change is of no commit")
 	}
@@ -152,7 +159,7 @@ func (r *Restore) put(change func(*badger.Txn) error) error {
 		}
 		err := change(r.txn)
 		if fresh || !errors.Is(err, badger.ErrTxnTooBig) {
-			r.err = err
+			r.err, r.bytes = err, r.bytes+size
 			break
 		}
 		_ = r.flush()
@@ -162,10 +169,16 @@ func (r *Restore) put(change func(*badger.Txn) error) error {
 
 // flush writes what was gathered.
 func (r *Restore) flush() error {
-	if r.err == nil && r.txn != nil {
-		r.err = r.txn.CommitAt(r.seq, nil)
-		r.txn = nil
+	if r.err != nil || r.txn == nil {
+		return r.err
 	}
+	if r.space.state() >= metadb.DiskFull {
+		r.err = r.space.refusal()
+		return r.err
+	}
+	r.err = r.txn.CommitAt(r.seq, nil)
+	r.space.count(r.bytes)
+	r.txn, r.bytes = nil, 0
 	return r.err
 }
 
@@ -177,7 +190,7 @@ func (r *Restore) Commit() error {
 		r.err = errors.New("nothing was restored")
 	}
 	// The number is kept although nothing may be left that this commit has set.
-	_ = r.put(func(txn *badger.Txn) error { return txn.Set(seqKey(), seqValue(r.seq, r.mark)) })
+	_ = r.put(0, func(txn *badger.Txn) error { return txn.Set(seqKey(), seqValue(r.seq, r.mark)) })
 	if r.flush() == nil {
 		r.err = r.bdb.Close()
 		r.bdb = nil

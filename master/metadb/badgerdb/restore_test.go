@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +135,30 @@ func TestRestoreContract(t *testing.T) {
 		}
 		return mustOpen(t, dir, Options{})
 	}})
+}
+
+// TestRestoreFull: a disk that fills up ends a restore before Badger notices.
+func TestRestoreFull(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "meta")
+	var free atomic.Uint64
+	free.Store(10 << 30)
+	r, err := NewRestore(dir, Options{FreeSpace: func(string) (Room, error) {
+		return Room{Free: free.Add(^uint64(1<<30 - 1)), Total: 10 << 30, Inodes: 1 << 20}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.At(1)
+	for i := 0; err == nil && i < 5000; i++ {
+		err = r.Set(fmt.Appendf(nil, "%05d", i), make([]byte, 20<<10))
+	}
+	if !errors.Is(err, metadb.ErrNoSpace) || !errors.Is(r.Commit(), metadb.ErrNoSpace) {
+		t.Errorf("%v, want ErrNoSpace", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) > 0 {
+		t.Errorf("it leaves %v, %v", entries, err)
+	}
 }
 
 // TestRestorePlace restores where there is something: what is as good as nothing gives way, and all else is refused.

@@ -143,11 +143,16 @@ func (s *space) admits(disk metadb.DiskState, upkeep bool) bool {
 // transactionEnd is more than Badger adds to each transaction in its log.
 const transactionEnd = 256
 
-// wrote counts bytes written since the last look. It is the combiner's.
-func (s *space) wrote(n int) error {
+// count counts bytes written since the last look.
+func (s *space) count(n int) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.written += n
-	s.mu.Unlock()
+}
+
+// wrote counts bytes written, by a commit. It is the combiner's.
+func (s *space) wrote(n int) error {
+	s.count(n)
 	return s.logs.wrote(n + transactionEnd)
 }
 
