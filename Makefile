@@ -91,6 +91,11 @@ crash: build ## long crash tests: faults and power cuts of a volume, mutations, 
 		TDKVS_FAILPOINT_KILLS=$${TDKVS_FAILPOINT_KILLS:-4} \
 		go test -count=1 -timeout 120m -run 'Crash|KilledWhile|FullDisk|Failpoints' -v $(TESTFLAGS) ./compat-tests/...
 
+.PHONY: recover
+recover: build ## the metadata is deleted under load, again and again, and made anew; figures of a large store (TDKVS_RECOVER_MOMENTS=20 TDKVS_RECOVER_OBJECTS=1000000)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_RECOVER_MOMENTS=$${TDKVS_RECOVER_MOMENTS:-20} TDKVS_RECOVER_OBJECTS=$${TDKVS_RECOVER_OBJECTS:-1000000} \
+		go test -count=1 -timeout 120m -run 'MetadataLost|Recover' -v $(TESTFLAGS) ./compat-tests
+
 .PHONY: powercut
 powercut: build ## long power-cut test: disks that a cut may leave, by recording every write (TDKVS_POWER_CUTS=500 TDKVS_POWER_SECONDS=15; needs root)
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_POWER_CUTS=$${TDKVS_POWER_CUTS:-500} TDKVS_POWER_SECONDS=$${TDKVS_POWER_SECONDS:-15} \

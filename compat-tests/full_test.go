@@ -95,7 +95,13 @@ func TestFullDiskCanFail(t *testing.T) {
 	t.Error("the store lives on a full disk without having taken space in advance: the test shows nothing")
 }
 
-func (d *deployment) metadataDir() string { return filepath.Join(d.dir, "master") }
+// metadataDir is the directory that the metadata is kept in.
+func (d *deployment) metadataDir() string {
+	if d.kind == serverKind {
+		return filepath.Join(d.dataDirs[0], "meta")
+	}
+	return filepath.Join(filepath.Dir(d.dataDirs[0]), "master")
+}
 
 // mountDisk puts a directory on a small file system of its own, in memory.
 func mountDisk(t testing.TB, dir string) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"tdkvs/master"
+	"tdkvs/master/journal"
 	"tdkvs/master/recovery"
 )
 
@@ -71,10 +72,13 @@ func recoverCluster(ctx context.Context, cfg masterConfig, lost recoverFlags, lo
 			return opened.close(err)
 		}
 		opened.add("connections to "+v.URL, client.Close)
-		volumes[i] = recovery.Volume{Name: v.URL, Blobs: remote.Blobs}
+		volumes[i] = recovery.Volume{
+			Name: v.URL, Blobs: remote.Blobs,
+			ForVolume: func(uuid string) journal.Blobs { return remote.ForVolume(uuid) },
+		}
 	}
 	return opened.close(lostMetadata{
-		dir: cfg.Data, disk: cfg.diskConfig, volumes: volumes, patience: cfg.VolumeWait, accept: lost.accept, log: log,
+		dir: cfg.Data, disk: cfg.diskConfig, volumes: volumes, patience: cfg.VolumeWait, copies: cfg.MetadataCopies, accept: lost.accept, log: log,
 	}.recover(ctx))
 }
 

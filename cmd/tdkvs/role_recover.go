@@ -39,7 +39,7 @@ type lostMetadata struct {
 	disk     diskConfig
 	volumes  []recovery.Volume
 	patience time.Duration // with volumes that do not answer
-	copies   int           // of the metadata, as configured
+	copies   *int          // of the metadata, as configured; nil: as usual
 	accept   string
 	log      *slog.Logger
 }
@@ -56,9 +56,11 @@ func (l lostMetadata) recover(ctx context.Context) error {
 		return fmt.Errorf("recover: %w", err)
 	}
 	l.log.Info("recovering the metadata from the volumes", "into", l.dir, "volumes", len(l.volumes))
-	found, err := recovery.Run(ctx, l.volumes, restore, recovery.Options{
-		Logger: l.log, Patience: l.patience, Copies: l.copies, Accept: l.accept,
-	})
+	how := recovery.Options{Logger: l.log, Patience: l.patience, Accept: l.accept}
+	if l.copies != nil {
+		how.Copies = *l.copies
+	}
+	found, err := recovery.Run(ctx, l.volumes, restore, how)
 	if err != nil {
 		return fmt.Errorf("recover: %w", errors.Join(err, restore.Abandon()))
 	}

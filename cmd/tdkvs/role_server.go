@@ -160,6 +160,6 @@ func recoverStore(ctx context.Context, cfg serverConfig, lost recoverFlags, stor
 		volumes[i] = recovery.Volume{Name: s.path, Blobs: s.Store}
 	}
 	return lostMetadata{
-		dir: filepath.Join(cfg.Dirs[0].Path, metadataDir), disk: cfg.diskConfig, volumes: volumes, accept: lost.accept, log: log,
+		dir: filepath.Join(cfg.Dirs[0].Path, metadataDir), disk: cfg.diskConfig, volumes: volumes, copies: cfg.MetadataCopies, accept: lost.accept, log: log,
 	}.recover(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"strings"
 
+	"tdkvs/master"
 	"tdkvs/master/journal"
 )
 
@@ -41,7 +42,10 @@ func (f *Found) judge(gap *journal.GapError, copies int) {
 	}
 	f.Losses = append(f.Losses, f.forkLosses()...)
 	members, away := f.members()
-	copies = max(1, min(copiesOf(copies, f.Topology.Replicas), members))
+	if copies <= 0 {
+		copies = master.MetadataCopies(f.Topology.Replicas)
+	}
+	copies = max(1, min(copies, members))
 	if len(away) < copies {
 		f.Away = away
 		return
@@ -54,17 +58,6 @@ func (f *Found) judge(gap *journal.GapError, copies int) {
 	l.Text += fmt.Sprintf("a commit is kept on %s, so newer ones than %d, of %s, may be there and nowhere else",
 		plural(copies, "volume"), f.Last, f.Made.Format("2006-01-02 15:04:05 MST"))
 	f.Losses = append(f.Losses, l)
-}
-
-// copiesOf is how many volumes keep a commit while there are as many.
-func copiesOf(configured, replicas int) int {
-	switch {
-	case configured > 0:
-		return configured
-	case replicas >= 3:
-		return 3
-	}
-	return 2
 }
 
 func gapLoss(gap *journal.GapError, last uint64) Loss {

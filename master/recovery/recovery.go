@@ -74,7 +74,7 @@ func Run(ctx context.Context, given []Volume, target Target, o Options) (*Found,
 	}
 	f.judge(gap, o.Copies)
 	if len(f.Losses) > 0 {
-		f.Mark = nil // a history of its own goes on from here: what was given up must not be met again
+		f.Mark = journal.NewLine() // what was given up must not be met again
 	}
 	return f, f.accepted(o)
 }
@@ -85,7 +85,7 @@ func (f *Found) survey(ctx context.Context, given []Volume) (*journal.Contents, 
 	var of []int // the volume of each source
 	for i, h := range f.Volumes {
 		if h.Err == nil {
-			sources, of = append(sources, journal.Source{Name: given[i].Name, Blobs: given[i].Blobs}), append(of, i)
+			sources, of = append(sources, journal.Source{Name: given[i].Name, Blobs: given[i].expecting(h.Identity.Volume)}), append(of, i)
 		}
 	}
 	contents, err := journal.Survey(ctx, sources)

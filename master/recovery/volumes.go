@@ -23,6 +23,17 @@ type Blobs interface {
 type Volume struct {
 	Name  string // its URL or directory
 	Blobs Blobs
+	// ForVolume, where set, returns the way to the volume of this UUID at the same
+	// place; without it there is nothing but Status.
+	ForVolume func(uuid string) journal.Blobs
+}
+
+// expecting returns the way to the volume of this UUID.
+func (v Volume) expecting(uuid string) journal.Blobs {
+	if v.ForVolume == nil {
+		return v.Blobs
+	}
+	return v.ForVolume(uuid)
 }
 
 // Held is what became known of a volume.
