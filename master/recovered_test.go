@@ -20,12 +20,12 @@ import (
 	"tdkvs/volume"
 )
 
-// newJournalled returns a store whose metadata is on disk, and on its volumes.
-func newJournalled(t *testing.T, volumes int) *store {
+// newRecoverable returns a store whose metadata is on disk, and on its volumes.
+func newRecoverable(t *testing.T, volumes int) *store {
 	t.Helper()
 	s := newBareStore(t, volumes)
 	s.metadataAt(filepath.Join(t.TempDir(), "meta"))
-	s.openJournalled()
+	s.openRecoverable()
 	s.createBucket(bucket)
 	s.versioning(meta.VersioningEnabled)
 	return s
@@ -42,7 +42,7 @@ func (s *store) metadataAt(dir string) {
 	s.db = &testDB{DB: db}
 }
 
-func (s *store) openJournalled() {
+func (s *store) openRecoverable() {
 	s.t.Helper()
 	cfg := s.config()
 	cfg.DB, cfg.MetadataCopies = s.db.DB, master.UsualCopies
@@ -136,7 +136,7 @@ func TestRecoveredIsTheSame(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			s := newJournalled(t, 3)
+			s := newRecoverable(t, 3)
 			rnd := rand.New(rand.NewPCG(seed, 8))
 			for range 3 {
 				s.history(rnd, 60)
@@ -154,7 +154,7 @@ func TestRecoveredIsTheSame(t *testing.T) {
 				if got := s.position(); got != seq || found.Last != seq || len(found.Losses) > 0 {
 					t.Fatalf("commit %d, found %d, want %d; losses %v", got, found.Last, seq, found.Losses)
 				}
-				s.openJournalled()
+				s.openRecoverable()
 			}
 			s.check()
 		})
@@ -192,7 +192,7 @@ func TestRecoveredWithout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newJournalled(t, 3)
+			s := newRecoverable(t, 3)
 			s.history(rand.New(rand.NewPCG(1, 1)), 60)
 			before := s.rows()
 			if err := s.db.Close(); err != nil {
