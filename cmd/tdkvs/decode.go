@@ -245,6 +245,9 @@ func (d *document) decodeValue(path string, node *yaml.Node, v reflect.Value) {
 	case **byteSize:
 		*target = new(byteSize)
 		d.decodeValue(path, node, reflect.ValueOf(*target).Elem())
+	case **int:
+		*target = new(int)
+		d.decodeInt(path, node, *target)
 	case **string:
 		*target = new(string)
 		d.decodeValue(path, node, reflect.ValueOf(*target).Elem())
