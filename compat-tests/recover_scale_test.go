@@ -21,7 +21,7 @@ func TestRecoverAtScale(t *testing.T) {
 	objects := sizeFromEnv(t, "TDKVS_RECOVER_OBJECTS", 300)
 	d := startDeployment(t, serverKind, settings{lines: "log: {level: warn}\n"})
 	began := time.Now()
-	d.fill(t, objects)
+	d.fillSmall(t, objects)
 	t.Logf("%d objects put in %v", objects, time.Since(began).Round(time.Second))
 	d.front.kill(t)
 	t.Logf("start after SIGKILL: %v", d.start(t).Round(10*time.Millisecond))
@@ -61,8 +61,8 @@ func TestRecoverAtScale(t *testing.T) {
 	t.Logf("copies of the metadata: %d MiB on all volumes together", bytes>>20)
 }
 
-// fill puts many small objects over the native API.
-func (d *deployment) fill(t *testing.T, objects int) {
+// fillSmall puts many small objects over the native API.
+func (d *deployment) fillSmall(t *testing.T, objects int) {
 	t.Helper()
 	const clients = 64
 	var next atomic.Int64
