@@ -94,7 +94,7 @@ func (r *restoring) shape(dirs []string) (openStore, error) {
 		err = checkDirs(cfg.paths())
 	}
 	return func(ctx context.Context, log *slog.Logger, opened *closers) (*master.Engine, []component, error) {
-		db, stores, err := openDirs(ctx, cfg, recoverFlags{}, log, opened)
+		db, stores, err := openDirs(cfg, log, opened)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -66,7 +66,7 @@ func runServer(ctx context.Context, cfg serverConfig, given credentials, lost re
 }
 
 func serveStore(ctx context.Context, cfg serverConfig, given credentials, lost recoverFlags, inv invocation, log *slog.Logger, opened *closers) error {
-	db, stores, err := openDirs(ctx, cfg, lost, log, opened)
+	db, stores, err := openOrRecover(ctx, cfg, lost, log, opened)
 	if err != nil {
 		return err
 	}
@@ -109,10 +109,15 @@ type localVolume struct {
 	path string // absolute
 }
 
-// openDirs opens the metadata and the volume of each directory, all at once:
+// openDirs opens the metadata and the volume of each directory.
+func openDirs(cfg serverConfig, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
+	return openOrRecover(context.Background(), cfg, recoverFlags{}, log, opened)
+}
+
+// openOrRecover opens the metadata and the volume of each directory, all at once:
 // each takes its time to read what is there. Metadata that was lost is made anew in
 // between.
-func openDirs(ctx context.Context, cfg serverConfig, lost recoverFlags, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
+func openOrRecover(ctx context.Context, cfg serverConfig, lost recoverFlags, log *slog.Logger, opened *closers) (metadb.DB, []localVolume, error) {
 	var group errgroup.Group
 	var db *badgerdb.DB
 	dir := filepath.Join(cfg.Dirs[0].Path, metadataDir)
