@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -113,7 +114,7 @@ func TestAnswers(t *testing.T) {
 // sizes, and another is made where it was closed.
 func TestConnectionStays(t *testing.T) {
 	t.Parallel()
-	opened := 0
+	var opened atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil {
@@ -124,7 +125,7 @@ func TestConnectionStays(t *testing.T) {
 	}))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
-			opened++
+			opened.Add(1)
 		}
 	}
 	server.Start()
@@ -142,8 +143,8 @@ func TestConnectionStays(t *testing.T) {
 	if _, err := c.do(t.Context(), r, nil); kindOf(err) != brokenOff {
 		t.Errorf("on a closed connection: %v", err)
 	}
-	if _, err := c.do(t.Context(), r, nil); err != nil || opened != 2 {
-		t.Errorf("after it: %v, %d connections", err, opened)
+	if _, err := c.do(t.Context(), r, nil); err != nil || opened.Load() != 2 {
+		t.Errorf("after it: %v, %d connections", err, opened.Load())
 	}
 	server.Close()
 	c.close()
