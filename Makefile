@@ -81,7 +81,7 @@ compat: build ## black-box tests of the binary with real clients
 .PHONY: fixture
 fixture: build ## keep a store of today's formats, which every later build must open (TDKVS_FIXTURE=2: its name)
 	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_FIXTURE=$${TDKVS_FIXTURE:?a name, such as the next number} \
-		go test -count=1 -run FixtureOfThisBuild -v $(TESTFLAGS) ./compat-tests
+		go test -count=1 -run 'FixtureOfThisBuild|VolumeFixtures' -v $(TESTFLAGS) ./compat-tests ./volume
 
 .PHONY: crash
 crash: build ## long crash tests: faults and power cuts of a volume, mutations, SIGKILL under writes and changes, and at each failpoint (TDKVS_FAULT_SEEDS=10 TDKVS_CRASH_ROUNDS=100 TDKVS_CHANGE_KILLS=50 TDKVS_FAILPOINT_KILLS=4)

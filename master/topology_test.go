@@ -1,6 +1,7 @@
 package master_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -341,7 +342,12 @@ func TestDamagedOrNewerMetadata(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.tryOpen()
+		before := s.rows()
+		err = s.tryOpen()
+		if !maps.EqualFunc(before, s.rows(), bytes.Equal) {
+			t.Errorf("the metadata was changed, and refused: %v", err)
+		}
+		return err
 	}
 	sameID, sameTop := func(*metadb.Identity) {}, func(*metadb.Topology) {}
 	for want, err := range map[string]error{

@@ -3,8 +3,6 @@ package volume_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"strings"
 	"testing"
 
@@ -101,20 +99,5 @@ func TestIdentityMissing(t *testing.T) {
 	}
 	if _, err := volume.Open(small(mem)); err == nil || !strings.Contains(err.Error(), "volume.json is missing") {
 		t.Errorf("blobs without identity: %v", err)
-	}
-}
-
-func TestNewerFormat(t *testing.T) {
-	t.Parallel()
-	mem := vfs.NewMem()
-	closeStore(t, open(t, small(mem)))
-	for _, file := range []string{identityPath, identityCopyPath} {
-		edit(t, mem, file, func(b []byte) []byte {
-			line := bytes.Replace(b[:bytes.IndexByte(b, '\n')+1], []byte(`"format":1`), []byte(`"format":2`), 1)
-			return fmt.Appendf(line, "crc32c %08x\n", crc32.Checksum(line, crc32.MakeTable(crc32.Castagnoli)))
-		})
-	}
-	if _, err := volume.Open(small(mem)); err == nil || !strings.Contains(err.Error(), "format 2") {
-		t.Errorf("newer format: %v", err)
 	}
 }

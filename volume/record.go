@@ -2,6 +2,7 @@ package volume
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"math"
 )
@@ -111,6 +112,21 @@ func parseHeader(b []byte, s seed, seg, off uint32) (header, bool) {
 		return h, h.desc == 0 && h.payload == 0
 	}
 	return header{}, false
+}
+
+// unknownRecord returns an error where a header is sound and lies in its place, and
+// is of a version or a kind that this program does not know. Such a record is
+// neither damaged nor torn: it is what a later release has written.
+func unknownRecord(b []byte, s seed, seg, off uint32) error {
+	le := binary.LittleEndian
+	if len(b) < headerLen || string(b[:4]) != recordMagic || le.Uint32(b[60:]) != s.sum(b[:60]) || le.Uint32(b[52:]) != seg || le.Uint32(b[56:]) != off {
+		return nil
+	}
+	known := b[5] == kindBlob || b[5] == kindTombstone || b[5] == kindMark
+	if b[4] == recordVersion && known && b[6]|b[7] == 0 {
+		return nil
+	}
+	return fmt.Errorf("the record at %d has format %d and kind %d, this program reads format %d: use the release that wrote it or a later one", off, b[4], b[5], recordVersion)
 }
 
 // length returns how many bytes the record takes in a segment.

@@ -21,7 +21,8 @@ type scan struct {
 }
 
 // scanRecords walks from header to header. Where there is none, it searches on
-// for the next one. It looks at headers only: payloads have sums of their own.
+// for the next one. It looks at headers only: payloads have sums of their own. A
+// record of a later release is an error.
 func scanRecords(file io.ReaderAt, s seed, seg uint32, size int64) (*scan, error) {
 	w := window{file: file, size: size}
 	result := &scan{end: segmentHeaderLen}
@@ -91,7 +92,10 @@ func (w *window) header(s seed, seg uint32, at int64) (header, bool, error) {
 		return header{}, false, err
 	}
 	h, ok := parseHeader(b, s, seg, uint32(at))
-	return h, ok && at+h.length() <= w.size, nil
+	if !ok {
+		return h, false, unknownRecord(b, s, seg, uint32(at))
+	}
+	return h, at+h.length() <= w.size, nil
 }
 
 // find returns the offset of the first record header at or behind an offset, or
@@ -112,7 +116,12 @@ func (w *window) find(s seed, seg uint32, at int64) (int64, error) {
 			if i+headerLen > len(b) {
 				break
 			}
-			if h, ok := parseHeader(b[i:], s, seg, uint32(at)+uint32(i)); ok && at+int64(i)+h.length() <= w.size {
+			h, ok := parseHeader(b[i:], s, seg, uint32(at)+uint32(i))
+			if !ok {
+				if err := unknownRecord(b[i:], s, seg, uint32(at)+uint32(i)); err != nil {
+					return 0, err
+				}
+			} else if at+int64(i)+h.length() <= w.size {
 				return at + int64(i), nil
 			}
 		}
