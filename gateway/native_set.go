@@ -139,7 +139,7 @@ func writeCondition(h http.Header) (meta.Precondition, error) {
 		if len(values) > 1 || v == "" || strings.HasPrefix(v, "W/") || strings.Contains(v, ",") {
 			return p, &failure{status: http.StatusBadRequest, message: c.name + " takes one ETag, or *, in a write"}
 		}
-		*c.to = conditional.Unquote(v)
+		*c.to = conditional.Named(v)
 	}
 	for _, name := range [...]string{"If-Modified-Since", "If-Unmodified-Since"} {
 		if h.Get(name) != "" {

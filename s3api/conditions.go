@@ -60,12 +60,12 @@ func (r *Request) writePrecondition() (meta.Precondition, error) {
 			return meta.Precondition{}, notImplemented(name, "")
 		}
 	}
-	return meta.Precondition{IfMatch: conditional.Unquote(match), IfNoneMatch: noneMatch}, nil
+	return meta.Precondition{IfMatch: conditional.Named(match), IfNoneMatch: noneMatch}, nil
 }
 
 // deletePrecondition reads the conditions of DeleteObject.
 func (r *Request) deletePrecondition() (meta.Precondition, error) {
-	p := meta.Precondition{IfMatch: conditional.Unquote(r.header("If-Match"))}
+	p := meta.Precondition{IfMatch: conditional.Named(r.header("If-Match"))}
 	if v := r.header("X-Amz-If-Match-Last-Modified-Time"); v != "" {
 		t, ok := conditional.ParseTime(v)
 		if !ok {

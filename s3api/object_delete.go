@@ -186,7 +186,7 @@ func readDeletion(x *reader) (deletion, error) {
 			d.version, err = x.text()
 		case "ETag":
 			d.item.IfMatch, err = x.text()
-			d.item.IfMatch = conditional.Unquote(d.item.IfMatch)
+			d.item.IfMatch = conditional.Named(d.item.IfMatch)
 		case "LastModifiedTime":
 			d.item.IfModTime, err = x.time()
 			d.item.IfModTime = d.item.IfModTime.Truncate(time.Second)

@@ -130,7 +130,7 @@ func (x *run) condition(r *request, b *bucket, key string) *want {
 		}
 		return nil
 	}
-	r.header["If-Match"] = `"` + md5Hex([]byte("something else")) + `"`
+	r.header["If-Match"] = one(x, `"`+md5Hex([]byte("something else"))+`"`, `"other"`, `""`)
 	switch {
 	case live == nil:
 		return refused(http.StatusNotFound, "NoSuchKey")

@@ -62,7 +62,7 @@ func (x *run) drawDeletion(b *bucket) *deletion {
 	if b == nil || x.chance(85) {
 		return d
 	}
-	d.etag = one(x, "*", md5Hex([]byte("something else")))
+	d.etag = one(x, "*", md5Hex([]byte("something else")), `""`)
 	if v := b.find(d.key, d.id); v != nil && !v.marker && x.chance(50) {
 		d.etag = v.etag
 	}

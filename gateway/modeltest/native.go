@@ -33,7 +33,7 @@ func (x *run) nativeCondition(r *request, b *bucket, key string) *want {
 		}
 		return nil
 	}
-	etag := one(x, `"other"`, "*")
+	etag := one(x, `"other"`, "*", `""`)
 	if live != nil && x.chance(50) {
 		etag = `"` + live.etag + `"`
 	}
@@ -41,7 +41,7 @@ func (x *run) nativeCondition(r *request, b *bucket, key string) *want {
 	switch {
 	case live == nil:
 		return told(http.StatusNotFound)
-	case etag == `"other"`:
+	case etag == `"other"`, etag == `""`:
 		return told(http.StatusPreconditionFailed)
 	}
 	return nil

@@ -86,6 +86,16 @@ func MatchETag(list, etag string, weak bool) bool {
 // both.
 func Unquote(etag string) string { return strings.Trim(strings.TrimSpace(etag), `"`) }
 
+// Named returns the ETag that the condition of a write names, without quotes. One
+// of nothing but quotes stays as it is: it is that of no object, and an empty one
+// would be no condition at all.
+func Named(etag string) string {
+	if bare := Unquote(etag); bare != "" {
+		return bare
+	}
+	return strings.TrimSpace(etag)
+}
+
 // ParseTime reads an HTTP date in any of its three forms, and ISO 8601, in which
 // some SDKs write conditions.
 func ParseTime(s string) (time.Time, bool) {

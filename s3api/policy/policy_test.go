@@ -292,6 +292,7 @@ func TestMatch(t *testing.T) {
 	}{
 		{"", "", true}, {"*", "", true}, {"*", "abc", true}, {"a*c", "abc", true}, {"a*c", "abd", false}, {"a*b*c", "aXbYbZc", true},
 		{"?", "", false}, {"?", "x", true}, {"a**", "a", true}, {"*a", "ba", true}, {"*a*", "bcb", false}, {"abc", "ab", false}, {"ab", "abc", false},
+		{"?", "ü", true}, {"a?c", "a😀c", true}, {"??", "ü", false}, {"*??", "ü", false},
 	} {
 		if got := match(tt.pattern, tt.s, false); got != tt.want {
 			t.Errorf("match(%q, %q) = %v", tt.pattern, tt.s, got)

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Target is what kind of resource an action works on.
 type Target uint8
@@ -110,12 +113,15 @@ func match(pattern, s string, foldCase bool) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, mark = p, i
 			p++
+		case p < len(pattern) && pattern[p] == '?':
+			p++
+			i += firstRune(s[i:])
 		case p < len(pattern) && matchByte(pattern[p], s[i]):
 			p++
 			i++
 		case star >= 0:
 			p = star + 1
-			mark++
+			mark += firstRune(s[mark:])
 			i = mark
 		default:
 			return false
@@ -124,10 +130,14 @@ func match(pattern, s string, foldCase bool) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
+// firstRune is the length of the first character, in bytes.
+func firstRune(s string) int {
+	_, n := utf8.DecodeRuneInString(s)
+	return n
+}
+
 func matchByte(pattern, c byte) bool {
 	switch pattern {
-	case '?':
-		return true
 	case literalStar[0]:
 		return c == '*'
 	case literalMark[0]:
