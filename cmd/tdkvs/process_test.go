@@ -61,6 +61,21 @@ func (s *syncBuffer) String() string {
 // startProgram starts the program and waits for its banner, or for its end.
 func startProgram(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
+	p, printed := launchProgram(t, env, args...)
+	select {
+	case p.banner = <-printed:
+	case <-time.After(time.Minute):
+		t.Fatalf("nothing printed:\n%s", p.stderr.String())
+	}
+	if m := regexp.MustCompile(` is ready at (http://\S+)`).FindStringSubmatch(p.banner); m != nil {
+		p.endpoint = m[1]
+	}
+	return p
+}
+
+// launchProgram starts the program. What it returns beside gets its banner.
+func launchProgram(t *testing.T, env []string, args ...string) (*program, <-chan string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -94,15 +109,7 @@ func startProgram(t *testing.T, env []string, args ...string) *program {
 		_ = p.cmd.Process.Kill() // most have ended
 		<-p.done
 	})
-	select {
-	case p.banner = <-printed:
-	case <-time.After(time.Minute):
-		t.Fatalf("nothing printed:\n%s", p.stderr.String())
-	}
-	if m := regexp.MustCompile(` is ready at (http://\S+)`).FindStringSubmatch(p.banner); m != nil {
-		p.endpoint = m[1]
-	}
-	return p
+	return p, printed
 }
 
 // readBanner reads to the last line of a banner, or to the end.
