@@ -3,7 +3,6 @@ package compattests
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -44,9 +43,8 @@ func TestRecoverAtScale(t *testing.T) {
 	}
 	d.stop(t)
 	d.loseMetadata(t)
-	d.front.args = append(slices.Clone(d.front.args), "-recover")
 	d.writeFile(t, "server.yaml", fmt.Sprintf("region: %s\n", region)) // says what it finds
-	d.start(t)
+	d.recover(t)
 	var bytes int
 	for _, found := range regexp.MustCompile(`a volume has answered.* bytes=(\d+)`).FindAllStringSubmatch(d.front.log(t), -1) {
 		n, err := strconv.Atoi(found[1])
