@@ -15,7 +15,10 @@ import (
 // writers are told, later ones too, reads go on, and nothing is synced again.
 func TestFailedSyncIsFinal(t *testing.T) {
 	t.Parallel()
-	for _, persist := range []bool{false, true} {
+	for _, fault := range []vfs.Fault{
+		{Err: syscall.EIO}, {Err: syscall.EIO, Persist: true},
+		{Err: syscall.EIO, Keep: func(int64) bool { return false }}, // the pages are taken for clean
+	} {
 		mem := vfs.NewMem()
 		faulty := vfs.NewFaulty(mem, vfs.Plan{})
 		var l logs
@@ -25,8 +28,8 @@ func TestFailedSyncIsFinal(t *testing.T) {
 		kept, data := blob(1, 300)
 		mustPut(t, s, kept, data)
 
-		faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpSync, Match: "*.seg", Fault: vfs.Fault{Err: syscall.EIO, Persist: persist}}}})
-		lost, lostData := blob(2, 300)
+		faulty.SetPlan(vfs.Plan{Rules: []vfs.Rule{{Op: vfs.OpSync, Match: "*.seg", Fault: fault}}})
+		lost, lostData := blob(2, 4000) // ends in another page: recovery writes to the last one anyway
 		if err := put(t.Context(), s, lost, lostData); !errors.Is(err, volume.ErrReadOnly) || !errors.Is(err, syscall.EIO) {
 			t.Fatalf("put: %v, want ErrReadOnly with its cause", err)
 		}
