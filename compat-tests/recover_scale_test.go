@@ -13,8 +13,6 @@ import (
 // TestRecoverAtScale measures a store of many small objects: the online fsck, a start after a kill, and a start that makes the
 // metadata anew; their times, the memory of the process, and the space that the copies of the metadata take.
 // TDKVS_RECOVER_OBJECTS is how many.
-//
-// Covers: none; it is for docs/operations.md.
 func TestRecoverAtScale(t *testing.T) {
 	t.Parallel()
 	objects := sizeFromEnv(t, "TDKVS_RECOVER_OBJECTS", 300)

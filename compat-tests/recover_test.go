@@ -15,8 +15,8 @@ const keepers = 4
 // made anew from the volumes: what was acknowledged is there, what was under way is there or not, nothing that was deleted
 // comes back, and what nobody changed meanwhile is the same in every respect. TDKVS_RECOVER_MOMENTS is how often.
 //
-// Covers: PutObject, CopyObject, DeleteObject, CompleteMultipartUpload, GetObject, ListObjectVersions, ListMultipartUploads, ListParts,
-// PutObjectTagging, GetObjectTagging, PutBucketCors, PutBucketTagging, PutBucketVersioning.
+// Covers: PutObject, CopyObject, DeleteObject, CompleteMultipartUpload, GetObject, ListObjectVersions, ListMultipartUploads, ListParts.
+// Covers: PutObjectTagging, GetObjectTagging, PutBucketCors, PutBucketTagging, PutBucketVersioning.
 func TestMetadataLost(t *testing.T) {
 	moments := sizeFromEnv(t, "TDKVS_RECOVER_MOMENTS", 2)
 	t.Parallel()
