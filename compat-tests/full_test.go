@@ -69,6 +69,7 @@ func TestFullDiskCanFail(t *testing.T) {
 	}
 	d.front.without = "fallocate"
 	d.front.mayDie = true
+	d.leaveUnchecked("it dies of a full disk, and its disks are gone")
 	t.Cleanup(func() { d.front.kill(t) }) // before the disks go
 	d.start(t)
 	crew := newCrew(t, d, seed(t))
@@ -139,7 +140,11 @@ func newFullDisks(t *testing.T, kind, lines string) *fullDisks {
 	for _, dir := range dirs {
 		mountDisk(t, dir)
 	}
-	t.Cleanup(func() { d.stop(t) }) // before the disks go
+	t.Cleanup(func() { // before the disks go
+		d.stop(t)
+		d.wantWholeStopped(t)
+		d.leaveUnchecked("it was, and its disks are gone")
+	})
 	d.start(t)
 	f := &fullDisks{d: d, crew: newCrew(t, d, seed(t)), s3: d.sdk(t)}
 	t.Cleanup(func() { f.release(t) })

@@ -42,7 +42,8 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 		s.quarantineHeader(g)
 	}
 	s.quarantineGaps(g, scan.gaps)
-	if err := s.settle(g, scan.end, size); err != nil {
+	allocated, err := s.settle(g, scan.end, size)
+	if err != nil {
 		return err
 	}
 	failpoint.At("recover/settled")
@@ -50,6 +51,7 @@ func (s *Store) recoverTail(g *segment, size int64, headerWhole bool) error {
 	rows := scan.rows()
 	s.loadRows(g, rows)
 	s.journal.continueWith(g, scan.end, rows)
+	s.journal.allocated = allocated
 	n := len(scan.records)
 	s.journal.marked = n > 0 && scan.records[n-1].kind == kindMark
 	return nil
@@ -111,19 +113,22 @@ func (s *Store) writeAgain(g *segment, h *header) (whole bool, err error) {
 	return true, err
 }
 
-// settle makes a tail that ends at end safe to append to.
-func (s *Store) settle(g *segment, end, size int64) error {
+// settle makes a tail that ends at end safe to append to, and returns the length of the
+// file: what was taken in advance and never written stays taken, as a full disk does
+// not give it twice, and without it no deletion could be recorded.
+func (s *Store) settle(g *segment, end, size int64) (allocated int64, err error) {
+	clean := true
 	if size > end {
-		clean, err := allZero(g.file, end, size)
-		if err != nil {
-			return err
-		}
-		if !clean {
-			s.log.Warn("cut off the end of the log: a crash tore it before it was acknowledged", "file", g.file.Name(), "offset", end, "bytes", size-end)
-		}
-		if err := g.file.Truncate(end); err != nil {
-			return err
+		if clean, err = allZero(g.file, end, size); err != nil {
+			return 0, err
 		}
 	}
-	return s.syncLoaded(g.file)
+	if !clean {
+		s.log.Warn("cut off the end of the log: a crash tore it before it was acknowledged", "file", g.file.Name(), "offset", end, "bytes", size-end)
+		if err := g.file.Truncate(end); err != nil {
+			return 0, err
+		}
+		size = end
+	}
+	return max(size, end), s.syncLoaded(g.file)
 }

@@ -62,11 +62,12 @@ func (p *promise) settle() {
 }
 
 // admit promises n more bytes for a blob, or fails with ErrNoSpace when they would
-// eat into the reserve, or into half of it where the blob is of the metadata:
-// without those no deletion can be recorded, and no space won back. A refusal always
-// rests on a fresh measurement, so it ends when the cause does.
+// eat into the reserve, or into half of it where the blob is of a snapshot of the
+// metadata. A commit of the metadata may take all of it, as a tombstone may: without it
+// no deletion can be recorded, and no space won back. A refusal always rests on a fresh
+// measurement, so it ends when the cause does.
 func (s *Store) admit(id BlobID, n int64) (promise, error) {
-	if s.cfg.Reserve < 0 {
+	if kind, _, _, _ := ParseMetadataID(id); s.cfg.Reserve < 0 || kind == MetadataEntry && n <= s.cfg.SmallLimit {
 		return promise{}, nil
 	}
 	now := s.cfg.Clock()

@@ -151,8 +151,9 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestReserveForMetadata: at its reserve a volume takes the blobs of the metadata,
-// without which no deletion can be recorded, and at half of it not even those.
+// TestReserveForMetadata: at its reserve a volume takes snapshots of the metadata, at
+// half of it not even those, and commits, without which no deletion can be recorded,
+// until the disk is full.
 func TestReserveForMetadata(t *testing.T) {
 	t.Parallel()
 	const capacity, reserve = 8 << 20, 2 << 20
@@ -180,11 +181,15 @@ func TestReserveForMetadata(t *testing.T) {
 	if free := fill("blobs", ordinary); free < reserve*9/10 {
 		t.Errorf("blobs are refused with %d bytes free, reserve %d", free, reserve)
 	}
-	free := fill("blobs of the metadata", func(n int) volume.BlobID {
-		return volume.BlobID{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, 0, byte(n >> 8), byte(n)}
-	})
+	free := fill("chunks", func(n int) volume.BlobID { return volume.MetadataID(volume.MetadataChunk, 1, uint32(n)) })
 	if free > reserve*7/10 || free < reserve/2*9/10 {
-		t.Errorf("blobs of the metadata are refused with %d bytes free, reserve %d", free, reserve)
+		t.Errorf("chunks are refused with %d bytes free, reserve %d", free, reserve)
+	}
+	if free := fill("commits", func(n int) volume.BlobID { return volume.MetadataID(volume.MetadataEntry, uint64(n), 0) }); free > 16<<10 {
+		t.Errorf("commits are refused with %d bytes free", free)
 	}
 	checkStore(t, s)
+	mem.SetCapacity(2 * capacity)
+	c.advance(2 * time.Second)
+	mustPut2(t, s, 20_000, 3000)
 }

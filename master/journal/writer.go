@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,7 @@ type Writer struct {
 	snap    snapshot
 	behind  *entry // the newest commit, where it has no copy yet; nil: it has
 	since   time.Time
+	cause   error // why the last put has failed
 	fenced  error
 	pending uint64                 // the commit that somebody waits for, or that is behind; 0: none
 	places  []Place                // in order of preference
@@ -116,7 +118,7 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	e := w.newEntry()
 	e.buf, e.head = encodeEntry(e.buf, h, writes)
 	w.append(e)
-	w.pending = seq
+	w.pending, w.cause = seq, nil
 	w.send(e, w.cfg.Copies())
 	return e, e.head.Mark(), nil
 }
@@ -127,9 +129,21 @@ func (w *Writer) refusal() error {
 	case w.fenced != nil:
 		return w.fenced
 	case w.behind != nil:
-		return fmt.Errorf("%w: commit %d can not be written to any volume since %s", metadb.ErrNotFollowed, w.head.Seq, w.since.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: commit %d can not be written to any volume since %s: %w", metadb.ErrNotFollowed, w.head.Seq, w.since.UTC().Format(time.RFC3339), w.why())
 	}
 	return nil
+}
+
+// errSilent says that no volume has answered.
+var errSilent = fmt.Errorf("%w: no answer in time", volume.ErrUnavailable)
+
+// why is why the newest commit is on no volume. What a caller is told of it is that the
+// store is full, or unavailable. The caller holds w.mu.
+func (w *Writer) why() error {
+	if w.cause == nil || errors.Is(w.cause, volume.ErrNoSpace) {
+		return cmp.Or(w.cause, errSilent)
+	}
+	return fmt.Errorf("%w: %v", volume.ErrUnavailable, w.cause)
 }
 
 // Refusal is why no commits are taken at the moment; nil: they are.
@@ -230,7 +244,7 @@ func (w *Writer) landed(e *entry, p Place, err error) {
 		if !w.failing[p.Number] { // once
 			w.cfg.Log.Warn("a volume takes no commits of the metadata", "commit", e.head.Seq, "volume", p.Number, "error", err)
 		}
-		w.failing[p.Number] = true
+		w.failing[p.Number], w.cause = true, err
 	}
 	select {
 	case e.done <- struct{}{}:
@@ -310,7 +324,7 @@ func (e *entry) outcome() error {
 	w.behind, w.since = e, w.cfg.Clock()
 	w.cfg.Log.Error("a commit can not be written to any volume: no more are taken until it is", "commit", e.head.Seq)
 	w.wake()
-	return fmt.Errorf("%w: no volume takes commit %d", metadb.ErrUncertain, e.head.Seq)
+	return fmt.Errorf("%w: no volume takes commit %d: %v", metadb.ErrUncertain, e.head.Seq, w.why())
 }
 
 // store writes a blob to a volume. What is there of another master is a *FenceError.
