@@ -120,6 +120,9 @@ func TestWornLog(t *testing.T) {
 			t.Fatalf("%d records were found in %s", worn, segment)
 		}
 		at += next
+		if bytes.HasPrefix(raw[at+8:], []byte("\xff\xff\xff\xff\xff")) {
+			continue // of the journal of the metadata
+		}
 		if worn++; worn > 1 { // the first few, but one: they lie in the middle
 			flip{file: segment, offset: int64(at + 12), mask: 1}.apply(t)
 		}

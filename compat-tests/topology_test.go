@@ -17,6 +17,7 @@ func TestForeignVolumeLists(t *testing.T) {
 	d := startDeployment(t, clusterKind, shared)
 	other := startDeployment(t, clusterKind, shared)
 	stranger := startDeployment(t, clusterKind, settings{})
+	d.leaveUnchecked("its list has the new volume, which belongs to another cluster at the end")
 	c := d.sdk(t)
 	bucket(t, c, "kept")
 	for i := range 30 {

@@ -50,6 +50,7 @@ type leftovers struct {
 	since   time.Time              // of the first of these
 	away    map[meta.VolumeID]bool // volumes that do not answer
 	trouble string                 // why the look does not get on
+	unasked bool                   // that volumes are to be looked over could not be recorded yet
 }
 
 func newLeftovers(e *Engine, grace time.Duration) *leftovers {
@@ -94,6 +95,9 @@ func (w *leftovers) begin(ctx context.Context) error {
 	})
 	failpoint.At("leftovers/begun")
 	w.begun = err == nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unasked = err != nil
 	return err
 }
 
@@ -292,12 +296,25 @@ type LeftoverStatus struct {
 
 // Leftovers returns where the look for what a crash has left stands.
 func (e *Engine) Leftovers(ctx context.Context) (LeftoverStatus, error) {
+	yet := e.leftovers.yetToAsk() // before the state is read, which may be recorded meanwhile
 	l, err := e.leftovers.state(ctx)
 	if err != nil {
 		return LeftoverStatus{}, fmt.Errorf("state of the look for leftovers: %w", err)
 	}
+	left := len(l.Volumes)
+	if yet {
+		left = len(expected(e.layouts.now().topology))
+	}
 	return LeftoverStatus{
-		From: l.From, Until: l.Until, Left: len(l.Volumes), Looked: l.Looked, Found: l.Found, Bytes: l.Bytes, Excess: l.Excess,
+		From: l.From, Until: l.Until, Left: left, Looked: l.Looked, Found: l.Found, Bytes: l.Bytes, Excess: l.Excess,
 		Trouble: e.leftovers.troubled(),
 	}, nil
+}
+
+// yetToAsk reports that all volumes will be looked over, perhaps, once that can be
+// recorded: the metadata takes no commits.
+func (w *leftovers) yetToAsk() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unasked
 }
