@@ -70,6 +70,33 @@ func (d *deployment) waitServing(t *testing.T) {
 	t.Fatalf("it does not serve\n%s", d.front.logTail())
 }
 
+// TestRecoverAfterRefusedStart: who starts the store as always after its metadata was lost is refused and told of -recover, and
+// does not stand in the way of it then.
+//
+// Covers: PutObject, GetObject.
+func TestRecoverAfterRefusedStart(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{serverKind, clusterKind} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			d := startDeployment(t, kind, settings{})
+			c := d.sdk(t)
+			bucket(t, c, "kept")
+			put(t, c, "kept", "a", content("a", 1000))
+			d.front.kill(t)
+			d.loseMetadata(t)
+			before := len(d.front.log(t))
+			d.front.start(t)
+			code := d.front.wait(t, time.Minute)
+			if said := d.front.log(t)[before:]; code != 1 || !strings.Contains(said, "-recover") {
+				t.Errorf("a start without metadata: exit code %d\n%s", code, said)
+			}
+			d.recover(t)
+			sameBytes(t, "recovered", get(t, c, "kept", "a"), content("a", 1000))
+		})
+	}
+}
+
 // TestRecoverRefuses: where metadata can not be recovered, or should not, the refusal says why and what to do, and changes
 // nothing: with the right volumes everything is there again.
 //

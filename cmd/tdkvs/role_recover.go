@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
+	"tdkvs/master/metadb"
 	"tdkvs/master/metadb/badgerdb"
 	"tdkvs/master/recovery"
 	"tdkvs/volume/vfs"
@@ -51,6 +53,9 @@ func (l lostMetadata) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.setUnusedAside(ctx, options); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
 	restore, err := badgerdb.NewRestore(l.dir, options, endpointFile)
 	if err != nil {
 		return fmt.Errorf("recover: %w", err)
@@ -76,6 +81,32 @@ func (l lostMetadata) recover(ctx context.Context) error {
 	}
 	l.log.Info("the metadata was recovered", "cluster", found.Cluster, "snapshot_at", found.Snapshot.Seq, "rows", found.Snapshot.Rows,
 		"commits", found.Commits, "newest", found.Last, "made", found.Made, "losses", len(found.Losses), "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// setUnusedAside renames a store without a single row: a start without -recover, which
+// the volumes have refused as they belong to a store already, leaves that where the lost
+// metadata was. Whatever else is there stays, and is refused.
+func (l lostMetadata) setUnusedAside(ctx context.Context, options badgerdb.Options) error {
+	db, err := badgerdb.OpenReadOnly(l.dir, options)
+	if err != nil {
+		return nil // it is not known to be unused, and the restore refuses what is there
+	}
+	unused := true
+	err = db.View(ctx, func(tx metadb.Tx) error {
+		return tx.Scan(nil, nil, func(_, _ []byte) (bool, error) {
+			unused = false
+			return false, nil
+		})
+	})
+	if err = errors.Join(err, db.Close()); err != nil || !unused {
+		return err
+	}
+	aside := fmt.Sprintf("%s.unused-%d", l.dir, time.Now().UnixNano())
+	if err := os.Rename(l.dir, aside); err != nil {
+		return err
+	}
+	l.log.Info("a start without -recover has left a store in which there is nothing: set aside", "dir", aside)
 	return nil
 }
 
