@@ -82,15 +82,7 @@ func (k *known) learn(ctx context.Context, p Place, m *Manifest, usable func(pac
 	if err != nil {
 		return err
 	}
-	scan, err := newRowScan(p, m)
-	if err != nil {
-		return err
-	}
-	for {
-		r, more, err := scan.next(ctx)
-		if err != nil || !more {
-			return err
-		}
+	return eachRow(ctx, p, m, func(r *Row) error {
 		for i := range r.Bodies {
 			body := &r.Bodies[i]
 			for n, x := range body.runs {
@@ -102,7 +94,8 @@ func (k *known) learn(ctx context.Context, p Place, m *Manifest, usable func(pac
 				}
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // whole reports whether a pack is there, with the size that it should have.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -101,8 +102,8 @@ func (s *S3) call(ctx context.Context, c s3Call) ([]byte, error) {
 	pause := s.pause
 	for attempt := 1; ; attempt++ {
 		b, err := s.once(ctx, c)
-		answered, is := err.(*s3Error) //nolint:errorlint // once returns it as it is
-		if err == nil || ctx.Err() != nil || attempt == s3Attempts || is && !answered.again() {
+		answered := (*s3Error)(nil)
+		if err == nil || ctx.Err() != nil || attempt == s3Attempts || errors.As(err, &answered) && !answered.again() {
 			return b, err
 		}
 		select {

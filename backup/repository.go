@@ -235,6 +235,23 @@ func (s *rowScan) next(ctx context.Context) (Row, bool, error) {
 	return r, err == nil, err
 }
 
+// eachRow calls fn with each row of a backup, in order.
+func eachRow(ctx context.Context, p Place, m *Manifest, fn func(*Row) error) error {
+	scan, err := newRowScan(p, m)
+	if err != nil {
+		return err
+	}
+	for {
+		r, more, err := scan.next(ctx)
+		if err != nil || !more {
+			return err
+		}
+		if err := fn(&r); err != nil {
+			return err
+		}
+	}
+}
+
 // pick returns the backup of an id, or the newest one.
 func pick(ctx context.Context, p Place, id string) (Manifest, error) {
 	if err := openPlace(ctx, p); err != nil {

@@ -95,23 +95,13 @@ func (v *verifier) backup(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	scan, err := newRowScan(v.place, &m)
-	if err != nil {
-		return err
-	}
-	for {
-		r, more, err := scan.next(ctx)
-		if err != nil || !more {
-			return err
-		}
+	return eachRow(ctx, v.place, &m, func(r *Row) error {
 		v.Rows++
 		if v.Rows%100_000 == 0 {
 			v.told()
 		}
-		if err := v.judge(ctx, v.row(&m, table, &r)); err != nil {
-			return err
-		}
-	}
+		return v.judge(ctx, v.row(&m, table, r))
+	})
 }
 
 func (v *verifier) told() {

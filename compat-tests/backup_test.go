@@ -22,10 +22,12 @@ import (
 
 // backupDone is what admin backup says in JSON.
 type backupDone struct {
-	ID                    string
-	Rows, Bodies          int
-	Bytes, New_bytes      int64 //nolint:revive // as the document has it
-	Resumed_packs, Format int   //nolint:revive // as the document has it
+	ID           string
+	Rows, Bodies int
+	Bytes        int64
+	NewBytes     int64 `json:"new_bytes"`
+	ResumedPacks int   `json:"resumed_packs"`
+	Format       int
 }
 
 // backUp makes a backup and returns what the command says of it.
@@ -147,24 +149,24 @@ func TestBackupUnderLoad(t *testing.T) {
 	places := []string{filepath.Join(dir, "repository"), filepath.Join(dir, "full.tar"), "s3://backups/in/here"}
 	for i, place := range places {
 		first := from.backUpWith(t, env, place)
-		if first.Bodies == 0 || first.New_bytes != first.Bytes {
+		if first.Bodies == 0 || first.NewBytes != first.Bytes {
 			t.Errorf("%s: %+v", place, first)
 		}
 		next := []string{place}
 		if i == 1 {
 			next = []string{filepath.Join(dir, "more.tar"), "-base", place}
 		}
-		if second := from.backUpWith(t, env, next...); second.New_bytes >= second.Bytes {
+		if second := from.backUpWith(t, env, next...); second.NewBytes >= second.Bytes {
 			t.Errorf("%s: the second writes too much: %+v", place, second)
 		}
 	}
 	stop()
 	crew.check(t)
 	from.wantWhole(t)
-	if b := from.backUpWith(t, env, places[0]); b.New_bytes >= b.Bytes {
+	if b := from.backUpWith(t, env, places[0]); b.NewBytes >= b.Bytes {
 		t.Errorf("at rest: %+v", b)
 	}
-	if b := from.backUpWith(t, env, places[0]); b.New_bytes != 0 {
+	if b := from.backUpWith(t, env, places[0]); b.NewBytes != 0 {
 		t.Errorf("an empty increment: %+v", b)
 	}
 	for i, back := range [][]string{{places[0]}, {"-base", places[1], filepath.Join(dir, "more.tar")}, {places[2]}} {
@@ -312,7 +314,7 @@ func TestBackupLosesItsHold(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, output)
 	}
 	b := d.backUp(t, dir)
-	if b.Resumed_packs == 0 || b.New_bytes >= b.Bytes {
+	if b.ResumedPacks == 0 || b.NewBytes >= b.Bytes {
 		t.Errorf("the next backup does not go on: %+v", b)
 	}
 	d.mustAdmin(t, "backup", "verify", dir)

@@ -187,14 +187,7 @@ func TestRepairUnderLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var wg sync.WaitGroup
-	for n := range 3 {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(n), 1))
-			for ctx.Err() == nil {
-				s.stir(ctx, rng, n)
-			}
-		})
-	}
+	s.stirring(ctx, ctx, &wg, 3, 1)
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			s.clock.advance(7 * time.Minute)

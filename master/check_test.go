@@ -345,14 +345,7 @@ func TestCheckUnderLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(w), 1))
-			for ctx.Err() == nil {
-				s.stir(ctx, rng, w)
-			}
-		})
-	}
+	s.stirring(ctx, ctx, &wg, 4, 1)
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			s.clock.advance(7 * time.Minute) // garbage is removed all the time
@@ -385,6 +378,19 @@ func TestCheckUnderLoad(t *testing.T) {
 	stop()
 	wg.Wait()
 	s.rebalanced()
+}
+
+// stirring has so many writers stir the store until a context ends, in calls with
+// another, or the same.
+func (s *store) stirring(until, calls context.Context, wg *sync.WaitGroup, writers int, seed uint64) {
+	for w := range writers {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), seed))
+			for until.Err() == nil {
+				s.stir(calls, rng, w)
+			}
+		})
+	}
 }
 
 // stir makes one change.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -377,14 +376,7 @@ func TestLeftoversUnderLoad(t *testing.T) {
 	keys := s.fillKeys(100)
 	ctx, stop := context.WithCancel(bg)
 	var wg sync.WaitGroup
-	for w := range 3 {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(w), 3))
-			for ctx.Err() == nil {
-				s.stir(bg, rng, w)
-			}
-		})
-	}
+	s.stirring(ctx, bg, &wg, 3, 3)
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			s.clock.advance(time.Minute / 2)

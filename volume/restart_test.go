@@ -153,13 +153,7 @@ func TestClockBeforeEpoch(t *testing.T) {
 func TestReserveMeetsManyLarge(t *testing.T) {
 	t.Parallel()
 	const capacity, reserve, size = 10 << 20, 3 << 20, 4 << 20
-	mem := vfs.NewMem()
-	mem.SetCapacity(capacity)
-	var c clock
-	c.advance(time.Hour)
-	cfg := small(mem)
-	cfg.Reserve, cfg.Clock = reserve, c.now
-	s := open(t, cfg)
+	s, _, _ := openReserved(t, capacity, reserve)
 	first, data := blob(1, size)
 	second, _ := blob(2, 0)
 	reading := false

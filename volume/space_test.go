@@ -16,17 +16,23 @@ type clock struct{ ns atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()) }
 func (c *clock) advance(d time.Duration) { c.ns.Add(int64(d)) }
 
+// openReserved opens a store on a disk of so many bytes that keeps a reserve; what a
+// measurement holds for passes as the clock advances.
+func openReserved(t *testing.T, capacity, reserve int64) (*volume.Store, *vfs.Mem, *clock) {
+	t.Helper()
+	mem, c := vfs.NewMem(), new(clock)
+	mem.SetCapacity(capacity)
+	c.advance(time.Hour)
+	cfg := small(mem)
+	cfg.Reserve, cfg.Clock = reserve, c.now
+	return open(t, cfg), mem, c
+}
+
 // TestReserve fills a disk to its reserve, and gives the space back.
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	const capacity, reserve = 4 << 20, 1 << 20
-	mem := vfs.NewMem()
-	mem.SetCapacity(capacity)
-	var c clock
-	c.advance(time.Hour)
-	cfg := small(mem)
-	cfg.Reserve, cfg.Clock = reserve, c.now
-	s := open(t, cfg)
+	s, mem, c := openReserved(t, capacity, reserve)
 	var stored []int
 	for n := 0; ; n++ {
 		id, data := blob(n, []int{3000, 20_000}[n%2])
@@ -157,13 +163,7 @@ func TestConfig(t *testing.T) {
 func TestReserveForMetadata(t *testing.T) {
 	t.Parallel()
 	const capacity, reserve = 8 << 20, 2 << 20
-	mem := vfs.NewMem()
-	mem.SetCapacity(capacity)
-	var c clock
-	c.advance(time.Hour)
-	cfg := small(mem)
-	cfg.Reserve, cfg.Clock = reserve, c.now
-	s := open(t, cfg)
+	s, mem, c := openReserved(t, capacity, reserve)
 	fill := func(name string, id func(n int) volume.BlobID) (free uint64) {
 		for n := range 10_000 {
 			_, data := blob(n, 3000)

@@ -16,7 +16,7 @@ import (
 func TestBenchMisuse(t *testing.T) {
 	t.Parallel()
 	const usage = "\nusage: tdkvs bench <load ...> [flags]\n"
-	tests := []struct{ args, want string }{
+	tests := []wrongCommand{
 		{"bench putt", "tdkvs: bench: there is no load \"putt\": did you mean \"put\"?\nrun \"tdkvs help bench\" for the list\n"},
 		{"bench put standard", "tdkvs: bench: \"standard\" stands alone\n"},
 		{"bench bare put", "tdkvs: bench: \"bare\" stands alone\n"},
@@ -54,15 +54,7 @@ func TestBenchMisuse(t *testing.T) {
 		{"bench put -pprof 6060", "tdkvs: flag -pprof: want host:port such as 127.0.0.1:3000, not \"6060\"\n"},
 		{"bench put -pprof 10.0.0.1:6060", "tdkvs: flag -pprof: want a loopback address such as 127.0.0.1:6060, not \"10.0.0.1:6060\"\n"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.args, func(t *testing.T) {
-			t.Parallel()
-			code, stdout, stderr := runCommand(t, envOf(), strings.Fields(tt.args)...)
-			if code != exitMisuse || stdout != "" || stderr != tt.want {
-				t.Errorf("exit %d\nstdout %q\nstderr %q\nwant   %q", code, stdout, stderr, tt.want)
-			}
-		})
-	}
+	refused(t, tests)
 	code, _, stderr := runCommand(t, envOf(), "bench")
 	if code != exitMisuse || !strings.HasPrefix(stderr, "tdkvs: bench: which load? one or more of these:\n\n  put ") {
 		t.Errorf("no load: exit %d, %q", code, stderr)

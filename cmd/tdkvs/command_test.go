@@ -17,13 +17,26 @@ func runCommand(t *testing.T, env lookupEnv, args ...string) (code int, stdout, 
 	return code, out.String(), errs.String()
 }
 
+// wrongCommand is a command line that is wrong, and what is said about it.
+type wrongCommand struct{ args, want string }
+
+func refused(t *testing.T, tests []wrongCommand) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := runCommand(t, envOf(), strings.Fields(tt.args)...)
+			if code != exitMisuse || stdout != "" || stderr != tt.want {
+				t.Errorf("exit %d\nstdout %q\nstderr %q\nwant   %q", code, stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	const serverUsage = "usage: tdkvs server [-listen host:port] [-config file] [-recover] [dir ...]\n"
-	tests := []struct {
-		args string
-		want string
-	}{
+	tests := []wrongCommand{
 		{"sever", "tdkvs: unknown command \"sever\": did you mean \"server\"?\nrun \"tdkvs help\" for the list\n"},
 		{"xyzzy", "tdkvs: unknown command \"xyzzy\"\nrun \"tdkvs help\" for the list\n"},
 		{"-listen :80 server", "tdkvs: the command comes first, before \"-listen\": one of server, master, volume, admin, bench, restore, fsck, completion, version, help\n"},
@@ -44,15 +57,7 @@ func TestMisuse(t *testing.T) {
 		{"help me", "tdkvs: unknown command \"me\"\nrun \"tdkvs help\" for the list\n"},
 		{"help server master", "tdkvs: help: one command at a time\n"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.args, func(t *testing.T) {
-			t.Parallel()
-			code, stdout, stderr := runCommand(t, envOf(), strings.Fields(tt.args)...)
-			if code != exitMisuse || stdout != "" || stderr != tt.want {
-				t.Errorf("exit %d\nstdout %q\nstderr %q\nwant   %q", code, stdout, stderr, tt.want)
-			}
-		})
-	}
+	refused(t, tests)
 }
 
 func TestNoCommand(t *testing.T) {

@@ -232,17 +232,22 @@ func (x *run) objectsV2(r *request, p page, name string, shown []entry, truncate
 	return next
 }
 
-// listVersions lists versions, over several pages at times.
-func (x *run) listVersions() {
+// listPages lists what a bucket has under a subresource, over several pages at times.
+func (x *run) listPages(sub, most string, follow func(r *request, p page, b *bucket, pages int)) {
 	name, b := x.bucket()
 	r := about(http.MethodGet, name)
-	r.query.Set("versions", "")
-	p := x.drawPage(r, "max-keys")
+	r.query.Set(sub, "")
+	p := x.drawPage(r, most)
 	if b == nil {
 		x.ask(r, noBucket())
 		return
 	}
-	x.versionPages(r, p, b, 1+x.g.IntN(4))
+	follow(r, p, b, 1+x.g.IntN(4))
+}
+
+// listVersions lists versions, over several pages at times.
+func (x *run) listVersions() {
+	x.listPages("versions", "max-keys", x.versionPages)
 }
 
 // allVersions lists all versions.
@@ -347,15 +352,7 @@ func (x *run) partsOf(b *bucket, up *upload, marker, limit int) {
 
 // listUploads lists uploads in progress, over several pages at times.
 func (x *run) listUploads() {
-	name, b := x.bucket()
-	r := about(http.MethodGet, name)
-	r.query.Set("uploads", "")
-	p := x.drawPage(r, "max-uploads")
-	if b == nil {
-		x.ask(r, noBucket())
-		return
-	}
-	x.uploadPages(r, p, b, 1+x.g.IntN(4))
+	x.listPages("uploads", "max-uploads", x.uploadPages)
 }
 
 func (x *run) allUploads(b *bucket) {

@@ -111,11 +111,11 @@ func TestFormat(t *testing.T) {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		before := filesIn(t, dir)
+		before := filesOf(t, dir)
 		if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open with %q = %v, want %q", content, err, want)
 		}
-		if after := filesIn(t, dir); !maps.Equal(before, after) {
+		if after := filesOf(t, dir); !maps.Equal(before, after) {
 			t.Errorf("Open with %q has changed the directory: %d files were there, %d are", content, len(before), len(after))
 		}
 	}
@@ -125,24 +125,6 @@ func TestFormat(t *testing.T) {
 	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "not a tdkvs metadata store") {
 		t.Errorf("Open of a foreign Badger directory = %v", err)
 	}
-}
-
-// filesIn reads the files of a directory.
-func filesIn(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(b)
-	}
-	return files
 }
 
 // TestOpenFailureReleases opens, in vain and then well, in one process.

@@ -35,22 +35,6 @@ func filesOf(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// crashed copies the directory of a store while it is open: what a kill leaves.
-func crashed(t *testing.T, dir string) string {
-	t.Helper()
-	to := t.TempDir()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if err := copyFile(filepath.Join(dir, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return to
-}
-
 func wantKeys(t *testing.T, db metadb.DB, n int) {
 	t.Helper()
 	for i := range n {
@@ -76,7 +60,7 @@ func TestReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	killed := crashed(t, dir)
+	killed := copyDir(t, dir)
 	if _, err := OpenReadOnly(dir, Options{}); !errors.Is(err, metadb.ErrLocked) {
 		t.Errorf("beside a process that has it open: %v", err)
 	}
