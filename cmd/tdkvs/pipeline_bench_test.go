@@ -93,9 +93,17 @@ func newPipeline(b *testing.B) *pipeline {
 			b.Error(err)
 		}
 	})
+	return pipelineOf(b, engine)
+}
+
+// pipelineOf is what serves an engine.
+func pipelineOf(b *testing.B, engine *master.Engine) *pipeline {
+	b.Helper()
+	var err error
 	p := &pipeline{keys: credentialsConfig{AccessKey: "AKIDBENCHMARK", SecretKey: "a secret of the benchmark"}}
 	p.handler, err = front{
-		engine: engine, keys: credentials{credentialsConfig: p.keys, source: fromFile}, settings: frontConfig{Region: "us-east-1"}, log: quiet,
+		engine: engine, keys: credentials{credentialsConfig: p.keys, source: fromFile}, settings: frontConfig{Region: "us-east-1"},
+		log: slog.New(slog.DiscardHandler),
 	}.handler()
 	if err != nil {
 		b.Fatal(err)

@@ -96,21 +96,39 @@ func Open(dir string, o Options) (_ *DB, err error) {
 
 // View implements metadb.DB.
 func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
-	return db.ViewAt(ctx, func(_ uint64, tx metadb.Tx) error { return fn(tx) })
-}
-
-// view runs fn over the newest durable state.
-func (db *DB) view(ctx context.Context, fn func(*badgerSnapshot) error) error {
-	if err := ctx.Err(); err != nil {
+	v, err := db.view(ctx)
+	if err != nil {
 		return err
 	}
-	if !db.enter() {
-		return metadb.ErrClosed
+	defer v.end()
+	return fn(&v.tx)
+}
+
+// view is one View under way.
+type view struct {
+	db   *DB
+	snap badgerSnapshot
+	tx   tx
+}
+
+// view begins a View of the newest durable state. Its end must be called.
+func (db *DB) view(ctx context.Context) (*view, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	defer db.leave()
-	snap := db.store.snapshotNow()
-	defer snap.close()
-	return fn(snap)
+	if !db.enter() {
+		return nil, metadb.ErrClosed
+	}
+	v := &view{db: db, snap: badgerSnapshot{keeps: true}}
+	db.store.open(&v.snap)
+	v.tx = tx{ctx: ctx, snap: &v.snap}
+	return v, nil
+}
+
+func (v *view) end() {
+	v.tx.end()
+	v.snap.close()
+	v.db.leave()
 }
 
 // Update implements metadb.DB. A context that ends before fn was started means

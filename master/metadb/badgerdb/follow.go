@@ -21,41 +21,44 @@ func (db *DB) Follow(f metadb.Follower) { db.combiner.follower.Store(&f) }
 
 // ViewAt implements metadb.Followed.
 func (db *DB) ViewAt(ctx context.Context, fn func(seq uint64, tx metadb.Tx) error) error {
-	return db.view(ctx, func(s *badgerSnapshot) error {
-		t := &tx{ctx: ctx, snap: s}
-		defer t.end()
-		return fn(s.ts, t)
-	})
+	v, err := db.view(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.end()
+	return fn(v.snap.ts, &v.tx)
 }
 
 // LastCommit implements metadb.Followed.
 func (db *DB) LastCommit(ctx context.Context) (changes []metadb.Change, err error) {
-	err = db.view(ctx, func(s *badgerSnapshot) error {
-		if s.ts == 0 {
-			return nil
-		}
-		it := s.txn.NewIterator(badger.IteratorOptions{
-			Prefix: []byte{dataPrefix}, AllVersions: true, SinceTs: s.ts - 1,
-		})
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			item := it.Item()
-			if item.Version() != s.ts {
-				continue
-			}
-			c := metadb.Change{Key: clone(item.Key()[1:]), Deleted: item.IsDeletedOrExpired()}
-			if !c.Deleted {
-				v, err := itemValue(item)
-				if err != nil {
-					return err
-				}
-				c.Value = clone(v)
-			}
-			changes = append(changes, c)
-		}
-		return nil
+	v, err := db.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer v.end()
+	if v.snap.ts == 0 {
+		return nil, nil
+	}
+	it := v.snap.badger().NewIterator(badger.IteratorOptions{
+		Prefix: []byte{dataPrefix}, AllVersions: true, SinceTs: v.snap.ts - 1,
 	})
-	return changes, err
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		item := it.Item()
+		if item.Version() != v.snap.ts {
+			continue
+		}
+		c := metadb.Change{Key: clone(item.Key()[1:]), Deleted: item.IsDeletedOrExpired()}
+		if !c.Deleted {
+			value, err := itemValue(item)
+			if err != nil {
+				return nil, err
+			}
+			c.Value = clone(value)
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
 }
 
 // Apply implements metadb.Followed.
@@ -67,7 +70,11 @@ func (db *DB) Apply(ctx context.Context, seq uint64, mark []byte, changes []meta
 	for _, c := range changes {
 		tree.Set(&write{key: slices.Clone(c.Key), value: clone(c.Value), deleted: c.Deleted})
 	}
-	return db.view(ctx, func(*badgerSnapshot) error { return db.combiner.apply(seq, tree, mark) })
+	if !db.enter() {
+		return metadb.ErrClosed
+	}
+	defer db.leave()
+	return db.combiner.apply(seq, tree, mark)
 }
 
 var errOutOfTurn = errors.New("metadb: the commit is not the next one")

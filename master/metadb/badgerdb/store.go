@@ -35,6 +35,7 @@ type store struct {
 	gate  sync.RWMutex // held for reading while bdb is used, for writing to open another
 	bdb   *badger.DB
 	names names // of the committing goroutine
+	rows  *rowCache
 
 	mu        sync.Mutex // guards the fields below
 	committed uint64     // timestamp of the newest durable commit
@@ -47,7 +48,7 @@ func newStore(dir string, bdb *badger.DB) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bdb: bdb, names: names{dir: dir}, committed: newest, mark: mark, reading: map[uint64]int{}}
+	s := &store{bdb: bdb, names: names{dir: dir}, rows: newRowCache(), committed: newest, mark: mark, reading: map[uint64]int{}}
 	s.keepFrom(s.committed)
 	return s, nil
 }
@@ -91,15 +92,19 @@ func newestCommit(bdb *badger.DB) (uint64, []byte, error) {
 }
 
 // snapshot opens the newest durable state for reading.
-func (s *store) snapshot() snapshot { return s.snapshotNow() }
+func (s *store) snapshot() snapshot {
+	snap := new(badgerSnapshot)
+	s.open(snap)
+	return snap
+}
 
-func (s *store) snapshotNow() *badgerSnapshot {
+// open makes snap a snapshot of the newest durable state.
+func (s *store) open(snap *badgerSnapshot) {
 	s.gate.RLock()
 	s.mu.Lock()
-	ts := s.committed
-	s.reading[ts]++
-	s.mu.Unlock()
-	return &badgerSnapshot{store: s, ts: ts, txn: s.bdb.NewTransactionAt(ts, false)}
+	defer s.mu.Unlock()
+	snap.store, snap.ts = s, s.committed
+	s.reading[snap.ts]++
 }
 
 func (s *store) doneReading(ts uint64) {
@@ -142,6 +147,14 @@ func (s *store) commit(batch *overlay, mark []byte) error {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	failpoint.At("commit/durable")
+	batch.Scan(func(w *write) bool {
+		if w.deleted {
+			s.rows.replace(w.key, nil, ts)
+		} else {
+			s.rows.replace(w.key, w.value, ts)
+		}
+		return true
+	})
 	s.keepFrom(s.advance(ts, at[seqLen:]))
 	return nil
 }
@@ -184,20 +197,51 @@ func (s *store) reopen(open func() (*badger.DB, error)) (bool, error) {
 type badgerSnapshot struct {
 	store *store
 	ts    uint64
-	txn   *badger.Txn
-	buf   []byte // for prefixed keys
+	keeps bool        // what it reads goes to the cache
+	txn   *badger.Txn // nil: not needed yet
+	buf   []byte      // for prefixed keys
+}
+
+// badger returns the snapshot's transaction.
+func (s *badgerSnapshot) badger() *badger.Txn {
+	if s.txn == nil {
+		s.txn = s.store.bdb.NewTransactionAt(s.ts, false)
+	}
+	return s.txn
 }
 
 func (s *badgerSnapshot) get(key []byte) ([]byte, error) {
-	s.buf = prefixed(s.buf[:0], key)
-	item, err := s.txn.Get(s.buf)
-	if errors.Is(err, badger.ErrKeyNotFound) {
+	row, ok := s.store.rows.get(key, s.ts)
+	if !ok {
+		var err error
+		if row, err = s.read(key); err != nil {
+			return nil, err
+		}
+		if s.keeps {
+			s.store.rows.put(key, row, s.ts)
+		}
+	}
+	if row.value == nil {
 		return nil, metadb.ErrNotFound
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: get %q: %w", metadb.ErrCorrupt, key, err)
+	return row.value, nil
+}
+
+// read asks Badger what a key holds.
+func (s *badgerSnapshot) read(key []byte) (cachedRow, error) {
+	s.buf = prefixed(s.buf[:0], key)
+	item, err := s.badger().Get(s.buf)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return cachedRow{since: s.ts}, nil
 	}
-	return itemValue(item)
+	if err != nil {
+		return cachedRow{}, fmt.Errorf("%w: get %q: %w", metadb.ErrCorrupt, key, err)
+	}
+	value, err := itemValue(item)
+	if value == nil {
+		value = []byte{}
+	}
+	return cachedRow{value: value, since: item.Version()}, err
 }
 
 func (s *badgerSnapshot) iterate(start, end []byte) iterator {
@@ -205,12 +249,13 @@ func (s *badgerSnapshot) iterate(start, end []byte) iterator {
 	if end != nil {
 		opt.Prefix = append(opt.Prefix, commonPrefix(start, end)...)
 	}
-	it := &badgerIterator{it: s.txn.NewIterator(opt), end: end}
-	return it
+	return &badgerIterator{it: s.badger().NewIterator(opt), end: end}
 }
 
 func (s *badgerSnapshot) close() {
-	s.txn.Discard()
+	if s.txn != nil {
+		s.txn.Discard()
+	}
 	s.store.doneReading(s.ts)
 	s.store.gate.RUnlock()
 }
