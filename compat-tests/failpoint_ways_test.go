@@ -40,6 +40,8 @@ func wayTo(point string) way {
 		"recover":              {kinds: both, volume: true, start: true, before: "log/synced"},
 		"recover/footed":       {kinds: both, volume: true, start: true, before: "segment/sealed"},
 		"recover/cleared":      {kinds: both, volume: true, start: true, before: "large/synced"},
+		"journal/rolled":       {kinds: both, start: true, before: "commit/begun"}, // by then the volumes have it, and the metadata not
+		"journal/copied":       {kinds: cluster, attempt: (*lab).replace},
 		"first":                {fresh: true}, "identity": {fresh: true}, "claim": {fresh: true},
 		"put/single": {fresh: true}, // where one copy is kept
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
 )
@@ -29,7 +30,7 @@ type snapshot struct {
 
 // snapshotDue reports that there should be a new snapshot. The caller holds w.mu.
 func (w *Writer) snapshotDue() bool {
-	return !w.snap.whole || w.keep.broken != "" || w.size > max(snapshotAfter, w.snap.size)
+	return !w.snap.whole || w.keep.broken != "" || w.size > max(failpoint.Or[int64](snapshotAfter, snapshotAfter/256), w.snap.size)
 }
 
 // Snapshot makes a snapshot, and forgets the commits that it makes needless once it is
@@ -49,6 +50,7 @@ func (w *Writer) Snapshot(ctx context.Context) error {
 	if err == nil {
 		err = t.verify(ctx)
 	}
+	failpoint.At("journal/verified")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.snap.making = 0
@@ -56,6 +58,7 @@ func (w *Writer) Snapshot(ctx context.Context) error {
 		return fmt.Errorf("snapshot of the metadata: %w", err)
 	}
 	w.use(t)
+	failpoint.At("journal/replaced")
 	w.cfg.Log.Info("snapshot of the metadata has been made", "commit", t.last.Seq, "rows", t.last.Rows, "bytes", t.size,
 		"chunks", t.last.Chunk+1, "copies", len(t.to), "took", time.Since(began).Round(time.Millisecond))
 	return nil
@@ -152,7 +155,9 @@ func (t *taking) chunk(ctx context.Context, h Header, b []byte) error {
 		return err
 	}
 	t.last, t.size = h, t.size+int64(len(b))
-	return t.each(func(p Place) error { return t.w.store(p, h, b) })
+	err := t.each(func(p Place) error { return t.w.store(p, h, b) })
+	failpoint.At("journal/chunk")
+	return err
 }
 
 // each does something on all volumes at once, and goes on with those that succeed.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -62,7 +63,9 @@ func RollForward(ctx context.Context, db metadb.Followed, found *Contents, log *
 	found.follow(seq)
 	err = found.Entries(ctx, at, func(h Header, changes []metadb.Change) error {
 		n++
-		return db.Apply(ctx, h.Seq, h.Mark(), changes)
+		err := db.Apply(ctx, h.Seq, h.Mark(), changes)
+		failpoint.At("journal/rolled")
+		return err
 	})
 	if gap := (*GapError)(nil); errors.As(err, &gap) {
 		ahead, asked := found.ahead(ctx, at)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/volume"
 )
@@ -158,6 +159,7 @@ func (w *Writer) sweep(ctx context.Context, p Place) error {
 		if err := p.Blobs.Delete(ctx, ids); err != nil {
 			return err
 		}
+		failpoint.At("journal/swept")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -329,7 +331,9 @@ func (w *Writer) copyBlob(ctx context.Context, on holders, to Place, id volume.B
 		switch {
 		case err == nil && wanted(h):
 			b := append(h.append(make([]byte, 0, headerLen+len(rows))), rows...)
-			return true, w.store(to, h, b)
+			err := w.store(to, h, b)
+			failpoint.At("journal/copied")
+			return true, err
 		case errors.Is(err, volume.ErrUnavailable):
 			down = true
 		}

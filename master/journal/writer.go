@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/meta"
 	"tdkvs/master/metadb"
 	"tdkvs/volume"
@@ -213,6 +214,9 @@ func (w *Writer) fly(e *entry, p Place) {
 	w.busy[p.Number]++
 	go func() {
 		err := w.store(p, e.head, e.buf)
+		if err == nil {
+			failpoint.At("journal/stored")
+		}
 		w.landed(e, p, err)
 		e.release()
 	}()
