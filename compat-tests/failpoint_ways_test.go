@@ -41,7 +41,7 @@ func wayTo(point string) way {
 		"recover/footed":       {kinds: both, volume: true, start: true, before: "segment/sealed"},
 		"recover/cleared":      {kinds: both, volume: true, start: true, before: "large/synced"},
 		"journal/rolled":       {kinds: both, start: true, before: "commit/begun"}, // by then the volumes have it, and the metadata not
-		"journal/copied":       {kinds: cluster, attempt: (*lab).replace},
+		"journal/copied":       {kinds: cluster, attempt: (*lab).missVolume},
 		"first":                {fresh: true}, "identity": {fresh: true}, "claim": {fresh: true},
 		"put/single": {fresh: true}, // where one copy is kept
 	}
@@ -224,12 +224,18 @@ func (l *lab) finishAway(t *testing.T) {
 }
 
 // breakVolume kills a volume for a moment in which others write: what is not where it should be is repaired when it is back.
-func (l *lab) breakVolume(t *testing.T, p *process) {
+func (l *lab) breakVolume(t *testing.T, p *process) { l.breakFor(t, p, 300*time.Millisecond) }
+
+// missVolume kills a volume for so long that others get what it has of the journal.
+func (l *lab) missVolume(t *testing.T, p *process) { l.breakFor(t, p, 2*time.Second) }
+
+func (l *lab) breakFor(t *testing.T, p *process, pause time.Duration) {
+	t.Helper()
 	broken := l.d.volumes[l.choices.IntN(len(l.d.volumes))]
 	broken.kill(t)
 	l.rest()
 	l.work()
-	l.await(p, func() bool { time.Sleep(300 * time.Millisecond); return true })
+	l.await(p, func() bool { time.Sleep(pause); return true })
 	broken.start(t)
 	l.d.waitUp(t, l.urls[broken])
 	end := time.Now().Add(3 * time.Second)

@@ -64,7 +64,7 @@ func (w *Writer) Step(ctx context.Context) (more bool, wait time.Duration, err e
 		}
 	}
 	more, err = w.restore(ctx)
-	return more, upkeepPause, err
+	return more, failpoint.Or(upkeepPause, upkeepPause/20), err
 }
 
 // catchUp tries again to write the commit that no volume has. It reports whether there
@@ -228,7 +228,7 @@ func (w *Writer) standing() (all map[meta.VolumeID]Place, want int) {
 	fit := 0
 	for _, p := range w.cfg.Places() {
 		now := p.Now()
-		if p.Leaves || !now.Up && w.cfg.Clock().Sub(now.Since) > copyGrace {
+		if p.Leaves || !now.Up && w.cfg.Clock().Sub(now.Since) > failpoint.Or(copyGrace, copyGrace/400) {
 			continue
 		}
 		all[p.Number] = p
