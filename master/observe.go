@@ -15,49 +15,11 @@ import (
 // volume goes down.
 type observed struct{ v *boundVolume }
 
-// visit is one call to a volume.
-type visit struct {
-	v      *boundVolume
-	caller context.Context // as it came
-	ctx    context.Context // of the call: it ends with the caller's, and when the volume goes down
-	at     *condition      // when it began
-	cancel context.CancelFunc
-	leave  func() bool
-}
-
-func (o observed) visit(ctx context.Context) visit {
-	at := o.v.condition.Load()
-	joined, cancel := context.WithCancel(ctx)
-	return visit{v: o.v, caller: ctx, ctx: joined, at: at, cancel: cancel, leave: context.AfterFunc(at.serving, cancel)}
-}
-
-// end ends the call, which err came of.
-func (x *visit) end(err error) error {
-	x.leave()
-	x.cancel()
-	return x.outcome(err)
-}
-
-// outcome notes what an error, or none, says of the volume, and returns it as the
-// caller should see it.
-func (x *visit) outcome(err error) error {
-	if err == nil {
-		x.v.served()
-		return nil
-	}
-	x.v.meter.fault(err)
-	switch {
-	case x.at.serving.Err() != nil && x.caller.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, volume.ErrUnavailable)):
-		return context.Cause(x.at.serving)
-	case ofTheVolume(err):
-		x.v.failed(err)
-	case errors.Is(err, volume.ErrNoSpace), errors.Is(err, volume.ErrReadOnly):
-		x.v.served()
-		x.v.ask() // what it says of itself has changed
-	case ofTheBlob(err) && !errors.Is(err, context.Canceled):
-		x.v.served()
-	}
-	return err
+// visit begins a call.
+func (o observed) visit(ctx context.Context) *visit {
+	x := new(visit)
+	x.begin(o.v, ctx)
+	return x
 }
 
 // ofTheVolume reports that an error says of the volume itself that it does not
@@ -90,13 +52,12 @@ func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io
 	x := o.visit(ctx)
 	began := time.Now()
 	source := &putSource{r: body, read: &m.bytesWritten, v: o.v}
-	err := o.v.blobs.Put(x.ctx, id, size, source, desc)
+	err := o.v.blobs.Put(x, id, size, source, desc)
 	switch {
 	case err == nil:
 		m.writeLatency.Add(time.Since(began))
 	case source.err != nil && x.at.serving.Err() == nil:
-		x.leave()
-		x.cancel()
+		x.close()
 		return err
 	}
 	return x.end(err)
@@ -127,7 +88,7 @@ func (s *putSource) Read(p []byte) (int, error) {
 // Stat implements Blobs.
 func (o observed) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
 	x := o.visit(ctx)
-	info, err := o.v.blobs.Stat(x.ctx, id)
+	info, err := o.v.blobs.Stat(x, id)
 	return info, x.end(err)
 }
 
@@ -135,66 +96,70 @@ func (o observed) Stat(ctx context.Context, id volume.BlobID) (volume.Info, erro
 func (o observed) Delete(ctx context.Context, ids []volume.BlobID) error {
 	o.v.meter.deletes.Add(1)
 	x := o.visit(ctx)
-	return x.end(o.v.blobs.Delete(x.ctx, ids))
+	return x.end(o.v.blobs.Delete(x, ids))
 }
 
 // List implements Blobs.
 func (o observed) List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error) {
 	x := o.visit(ctx)
-	infos, err := o.v.blobs.List(x.ctx, after, limit)
+	infos, err := o.v.blobs.List(x, after, limit)
 	return infos, x.end(err)
 }
 
 // Verify implements Blobs.
 func (o observed) Verify(ctx context.Context, id volume.BlobID) error {
 	x := o.visit(ctx)
-	return x.end(o.v.blobs.Verify(x.ctx, id))
+	return x.end(o.v.blobs.Verify(x, id))
 }
 
 // Damaged implements Blobs.
 func (o observed) Damaged(ctx context.Context, after uint64, limit int) ([]volume.Damage, error) {
 	x := o.visit(ctx)
-	found, err := o.v.blobs.Damaged(x.ctx, after, limit)
+	found, err := o.v.blobs.Damaged(x, after, limit)
 	return found, x.end(err)
 }
 
 // Status implements Blobs.
 func (o observed) Status(ctx context.Context) (volume.Status, error) {
 	x := o.visit(ctx)
-	st, err := o.v.blobs.Status(x.ctx)
+	st, err := o.v.blobs.Status(x)
 	return st, x.end(err)
 }
 
 // Claim implements Blobs.
 func (o observed) Claim(ctx context.Context, cluster string) error {
 	x := o.visit(ctx)
-	return x.end(o.v.blobs.Claim(x.ctx, cluster))
+	return x.end(o.v.blobs.Claim(x, cluster))
 }
 
 // Get implements Blobs.
 func (o observed) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
-	x, began := o.visitBlob(ctx)
-	r, err := o.v.blobs.Get(x.ctx, id, offset, length)
+	b, began := o.visitBlob(ctx)
+	r, err := o.v.blobs.Get(&b.visit, id, offset, length)
 	if err != nil {
-		return nil, x.end(err)
+		return nil, b.visit.end(err)
 	}
-	return &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
+	b.r, b.opening = r, time.Since(began)
+	return b, nil
 }
 
 // Open implements Blobs.
 func (o observed) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
-	x, began := o.visitBlob(ctx)
-	info, r, err := o.v.blobs.Open(x.ctx, id, offset, length)
+	b, began := o.visitBlob(ctx)
+	info, r, err := o.v.blobs.Open(&b.visit, id, offset, length)
 	if err != nil {
-		return volume.Info{}, nil, x.end(err)
+		return volume.Info{}, nil, b.visit.end(err)
 	}
-	return info, &observedBlob{r: r, visit: x, opening: time.Since(began)}, nil
+	b.r, b.opening = r, time.Since(began)
+	return info, b, nil
 }
 
 // visitBlob begins a call for a blob, at a time.
-func (o observed) visitBlob(ctx context.Context) (visit, time.Time) {
+func (o observed) visitBlob(ctx context.Context) (*observedBlob, time.Time) {
 	o.v.meter.reads.Add(1)
-	return o.visit(ctx), time.Now()
+	b := new(observedBlob)
+	b.visit.begin(o.v, ctx)
+	return b, time.Now()
 }
 
 // observedBlob is a blob that is being read. It is used by one goroutine.
@@ -203,6 +168,7 @@ type observedBlob struct {
 	visit   visit
 	opening time.Duration // that opening it took
 	begun   bool          // the first byte is there
+	sink    blobSink
 }
 
 // seen notes that bytes have come, of a read that began at a time.
@@ -235,9 +201,9 @@ func (b *observedBlob) Read(p []byte) (int, error) {
 
 // WriteTo lets the blob write itself, which saves a copy.
 func (b *observedBlob) WriteTo(w io.Writer) (int64, error) {
-	from := &blobSink{blob: b, w: w, began: time.Now()}
-	n, err := io.Copy(from, b.r)
-	if err != nil && from.err == nil {
+	b.sink = blobSink{blob: b, w: w, began: time.Now()}
+	n, err := io.Copy(&b.sink, b.r)
+	if err != nil && b.sink.err == nil {
 		err = b.visit.outcome(err)
 	}
 	return n, err
@@ -263,8 +229,7 @@ func (s *blobSink) Write(p []byte) (int, error) {
 // Close ends the call.
 func (b *observedBlob) Close() error {
 	err := b.r.Close()
-	b.visit.leave()
-	b.visit.cancel()
+	b.visit.close()
 	return err
 }
 
