@@ -65,7 +65,7 @@ func TestPowerCut(t *testing.T) {
 func TestPowerCutCanFail(t *testing.T) {
 	t.Parallel()
 	images := sizeFromEnv(t, "TDKVS_POWER_CUTS", 12)
-	for _, without := range []string{"fsync", "fdatasync", "msync", ""} {
+	for _, without := range []string{"fsync", "fdatasync", ""} {
 		name, ignored := "without "+without, 0
 		if without == "" {
 			name, ignored = "a disk that ignores flushes", 20

@@ -17,7 +17,7 @@ const withoutVariable = "TDKVS_TEST_WITHOUT"
 
 // callNumber returns the number of a system call that makes something durable.
 func callNumber(name string) (uint32, bool) {
-	number, ok := map[string]uint32{"fsync": unix.SYS_FSYNC, "fdatasync": unix.SYS_FDATASYNC, "msync": unix.SYS_MSYNC, "fallocate": unix.SYS_FALLOCATE}[name]
+	number, ok := map[string]uint32{"fsync": unix.SYS_FSYNC, "fdatasync": unix.SYS_FDATASYNC, "fallocate": unix.SYS_FALLOCATE}[name]
 	return number, ok
 }
 

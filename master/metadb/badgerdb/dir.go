@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Names in the directory that are ours, beside Badger's.
@@ -120,45 +119,25 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// names makes durable the directory entries that a commit depends on: the name
-// of a memtable log made since the last one. It belongs to the combiner.
-type names struct {
-	dir     string
-	changed time.Time // of the directory, when last looked at
-	settled bool      // the clock has since moved on: an equal time means no change
-	newest  string    // the newest log whose name is durable
-}
-
-// timestampGrain is more than file systems round their times to.
-const timestampGrain = 2 * time.Second
-
-// sync syncs the directory if it shows a log that was not there before. In the
-// common case it costs one stat.
-func (n *names) sync() error {
-	fi, err := os.Stat(n.dir)
-	if err != nil {
-		return err
-	}
-	if n.settled && fi.ModTime().Equal(n.changed) {
-		return nil
-	}
-	settled := time.Since(fi.ModTime()) > timestampGrain
-	newest, err := newestLog(n.dir)
-	if err != nil {
-		return err
-	}
-	if newest != n.newest {
-		if err := syncDir(n.dir); err != nil {
-			return err
-		}
-	}
-	n.changed, n.settled, n.newest = fi.ModTime(), settled, newest
-	return nil
-}
-
 // newestLog returns the name of the newest memtable log, empty where there is
 // none. Badger numbers them upward, with at least five digits.
 func newestLog(dir string) (string, error) {
+	return newestOf(dir, func(string) (bool, error) { return true, nil })
+}
+
+// newestMade is newestLog of those that have a length: without one a log only lies
+// ready, or was never made.
+func newestMade(dir string) (string, error) {
+	return newestOf(dir, func(name string) (bool, error) {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) { // Badger has done with it meanwhile
+			return false, nil
+		}
+		return err == nil && info.Size() > 0, err
+	})
+}
+
+func newestOf(dir string, counts func(name string) (bool, error)) (string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return "", err
@@ -169,9 +148,25 @@ func newestLog(dir string) (string, error) {
 	}
 	newest := ""
 	for _, name := range all {
-		if strings.HasSuffix(name, logSuffix) && (len(name) > len(newest) || len(name) == len(newest) && name > newest) {
+		if !strings.HasSuffix(name, logSuffix) || len(name) < len(newest) || len(name) == len(newest) && name <= newest {
+			continue
+		}
+		ok, err := counts(name)
+		if err != nil {
+			return "", err
+		}
+		if ok {
 			newest = name
 		}
 	}
 	return newest, nil
+}
+
+// logAfter returns the name of the log that Badger makes after one.
+func logAfter(name string) (string, error) {
+	var number int
+	if _, err := fmt.Sscanf(name, "%d"+logSuffix, &number); err != nil {
+		return "", fmt.Errorf("log %q: %w", name, err)
+	}
+	return fmt.Sprintf("%05d%s", number+1, logSuffix), nil
 }

@@ -29,18 +29,19 @@
 //
 //   - Values below the value threshold, which here are all, live in the LSM tree.
 //     A commit appends them to the write-ahead log of the active memtable
-//     (NNNNN.mem, mapped into memory) and, with SyncWrites, calls
-//     msync(MS_SYNC) on that log before the commit returns; an error of it is
-//     returned. On Linux that is a data sync of the file range. The value log
-//     is synced too on each commit, though nothing is ever written to it; its
-//     file is kept small so that this costs little.
+//     (NNNNN.mem, mapped into memory), which is synced here before the commit is
+//     acknowledged (activeLog): on Linux fdatasync of a file writes what was changed
+//     by way of any mapping, as msync does. Badger's own SyncWrites would sync the
+//     value log as well, one after the other: nothing is ever written to that, and
+//     yet the disk is asked to flush its cache once more for each commit.
 //   - A full memtable is replaced before a transaction is written, never within
 //     one, and each log is synced by the transactions written to it, so a
-//     rotation leaves nothing unsynced behind. But Badger does not sync the
-//     directory after making the new log. Ext4, XFS and Btrfs make a new file's
+//     rotation leaves nothing unsynced behind. Badger makes the new log under the
+//     number after the one before, so one look at that name tells of a rotation. It
+//     does not sync the directory then. Ext4, XFS and Btrfs make a new file's
 //     name durable together with its first sync; as POSIX promises no such
-//     thing, the directory is synced here before a commit that may have
-//     rotated the log is acknowledged (syncNames).
+//     thing, the directory is synced here before a commit to a new log is
+//     acknowledged.
 //   - DB.Sync covers the active memtable only and is never used.
 //   - A flushed table is msynced, then entered in MANIFEST, which is fsynced,
 //     and only then the log is removed. The table's name relies on the file

@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 // hundred bytes, by the million, in well under 200 MiB of resident memory.
 func badgerOptions(dir string, o Options) badger.Options {
 	b := badger.DefaultOptions(dir)
-	b.SyncWrites = true
+	b.SyncWrites = false // the log is synced by activeLog
 	b.NumVersionsToKeep = 1
 	b.DetectConflicts = false // the combiner is the only writer
 	b.MetricsEnabled = false
@@ -78,8 +78,7 @@ func badgerOptions(dir string, o Options) badger.Options {
 	b.IndexCacheSize = 0 // indexes are read in place from the mapped tables
 	b.ChecksumVerificationMode = options.OnBlockRead
 
-	// Nothing goes to the value log; keep its file, synced with every commit,
-	// as small as Badger lets it be.
+	// Nothing goes to the value log; keep its file as small as Badger lets it be.
 	b.ValueThreshold = 2 * metadb.MaxValue
 	b.ValueLogFileSize = 1 << 20
 	return b

@@ -76,11 +76,10 @@ func (r *logRoom) take() error {
 	if r.ahead != "" {
 		return nil
 	}
-	var number int
-	if _, err := fmt.Sscanf(r.active, "%d"+logSuffix, &number); err != nil {
-		return fmt.Errorf("log %q: %w", r.active, err)
+	name, err := logAfter(r.active)
+	if err != nil {
+		return err
 	}
-	name := fmt.Sprintf("%05d%s", number+1, logSuffix)
 	if err := makeAhead(filepath.Join(r.dir, name), r.logSize); err != nil {
 		return err
 	}

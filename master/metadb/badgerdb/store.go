@@ -32,10 +32,10 @@ const seqLen = 8
 // store is Badger as the combiner sees it: snapshots of what is durable, and
 // commits of whole batches, one at a time.
 type store struct {
-	gate  sync.RWMutex // held for reading while bdb is used, for writing to open another
-	bdb   *badger.DB
-	names names // of the committing goroutine
-	rows  *rowCache
+	gate sync.RWMutex // held for reading while bdb is used, for writing to open another
+	bdb  *badger.DB
+	log  activeLog // of the committing goroutine
+	rows *rowCache
 
 	mu        sync.Mutex // guards the fields below
 	committed uint64     // timestamp of the newest durable commit
@@ -48,7 +48,7 @@ func newStore(dir string, bdb *badger.DB) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bdb: bdb, names: names{dir: dir}, rows: newRowCache(), committed: newest, mark: mark, reading: map[uint64]int{}}
+	s := &store{bdb: bdb, log: activeLog{dir: dir}, rows: newRowCache(), committed: newest, mark: mark, reading: map[uint64]int{}}
 	s.keepFrom(s.committed)
 	return s, nil
 }
@@ -143,8 +143,8 @@ func (s *store) commit(batch *overlay, mark []byte) error {
 		return err
 	}
 	failpoint.At("commit/written")
-	if err := s.names.sync(); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
+	if err := s.log.sync(); err != nil {
+		return fmt.Errorf("sync log: %w", err)
 	}
 	failpoint.At("commit/durable")
 	batch.Scan(func(w *write) bool {
@@ -172,7 +172,7 @@ func (s *store) advance(ts uint64, mark []byte) uint64 {
 	return oldest
 }
 
-func (s *store) close() error { return s.bdb.Close() }
+func (s *store) close() error { return errors.Join(s.log.forget(), s.bdb.Close()) }
 
 // reopen closes Badger and opens it again, in another way, while nobody uses it;
 // it reports false where somebody does.
@@ -181,7 +181,7 @@ func (s *store) reopen(open func() (*badger.DB, error)) (bool, error) {
 		return false, nil
 	}
 	defer s.gate.Unlock()
-	if err := s.bdb.Close(); err != nil {
+	if err := s.close(); err != nil {
 		return true, err
 	}
 	bdb, err := open()
