@@ -1,6 +1,9 @@
 package volume
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // journal appends to the log with group commit. Whoever finds nobody at work
 // becomes the leader: it takes the requests that have gathered, writes them
@@ -72,6 +75,7 @@ func (j *journal) commit(r *request) error {
 // lead writes one batch, the first of which is the caller's own request, and
 // hands the lead over.
 func (j *journal) lead() {
+	runtime.Gosched() // let those join that are about to
 	j.mu.Lock()
 	batch := j.take()
 	j.mu.Unlock()
