@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tdkvs/volume"
@@ -21,30 +23,55 @@ const (
 	clockWindow = 15 * time.Minute
 )
 
-// signature is HMAC-SHA256 (RFC 2104) keyed by the cluster secret over the
+// signer signs requests with a cluster secret, and checks those of others. It keeps
+// the keyed hashes, so that the key is not worked in for each request anew.
+type signer struct {
+	secret string
+	pool   sync.Pool // of *keyed
+}
+
+// keyed is a hash that the secret has been worked into.
+type keyed struct {
+	mac hash.Hash
+	buf []byte
+}
+
+func newSigner(secret string) *signer {
+	s := &signer{secret: secret}
+	s.pool.New = func() any { return &keyed{mac: hmac.New(sha256.New, []byte(secret))} }
+	return s
+}
+
+// signature appends HMAC-SHA256 (RFC 2104), keyed by the cluster secret, over the
 // parts of a request that say what is done to which volume, one a line. The
 // body is not part of it: frames and messages carry checksums against damage,
 // and an attacker on the path is TLS's business.
-func signature(secret, method, uri, timestamp, expectedVolume string) []byte {
-	mac := hmac.New(sha256.New, []byte(secret))
-	for _, part := range []string{"tdkvs-volume-1", method, uri, timestamp, expectedVolume} {
-		_, _ = mac.Write([]byte(part + "\n")) // a hash never fails
+func (s *signer) signature(dst []byte, method, uri, timestamp, expectedVolume string) []byte {
+	k := s.pool.Get().(*keyed)
+	defer s.pool.Put(k)
+	k.buf = k.buf[:0]
+	for _, part := range [...]string{"tdkvs-volume-1", method, uri, timestamp, expectedVolume} {
+		k.buf = append(append(k.buf, part...), '\n')
 	}
-	return mac.Sum(nil)
+	k.mac.Reset()
+	_, _ = k.mac.Write(k.buf) // a hash never fails
+	return k.mac.Sum(dst)
 }
 
-// sign adds the Authorization header: scheme, seconds since 1970, signature.
-func sign(req *http.Request, secret string, now time.Time) {
+// appendSigned appends the value of the Authorization header: scheme, seconds since
+// 1970, signature.
+func (s *signer) appendSigned(dst []byte, method, uri, expectedVolume string, now time.Time) []byte {
 	timestamp := strconv.FormatInt(now.Unix(), 10)
-	sum := signature(secret, req.Method, req.URL.RequestURI(), timestamp, req.Header.Get(headerVolume))
-	req.Header.Set(headerAuth, authScheme+" "+timestamp+" "+hex.EncodeToString(sum))
+	var sum [sha256.Size]byte
+	dst = append(append(append(dst, authScheme+" "...), timestamp...), ' ')
+	return hex.AppendEncode(dst, s.signature(sum[:0], method, uri, timestamp, expectedVolume))
 }
 
 // authorize checks that a request may be served at all: that it is signed with
 // the cluster secret or, where there is none, that its sender is on this
 // machine. All its errors are ErrDenied.
-func authorize(r *http.Request, secret string, now time.Time) error {
-	if secret == "" {
+func (s *signer) authorize(r *http.Request, now time.Time) error {
+	if s.secret == "" {
 		return loopbackOnly(r.RemoteAddr)
 	}
 	fields := strings.Fields(r.Header.Get(headerAuth))
@@ -52,7 +79,8 @@ func authorize(r *http.Request, secret string, now time.Time) error {
 		return fmt.Errorf("%w: the request is not signed: set cluster_secret to this volume's value", volume.ErrDenied)
 	}
 	got, err := hex.DecodeString(fields[2])
-	want := signature(secret, r.Method, r.RequestURI, fields[1], r.Header.Get(headerVolume))
+	var sum [sha256.Size]byte
+	want := s.signature(sum[:0], r.Method, r.RequestURI, fields[1], r.Header.Get(headerVolume))
 	if err != nil || !hmac.Equal(got, want) {
 		return fmt.Errorf("%w: it differs from this volume's cluster_secret", volume.ErrDenied)
 	}

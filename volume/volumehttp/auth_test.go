@@ -14,6 +14,11 @@ import (
 
 var testNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// sign signs a request of net/http.
+func sign(r *http.Request, by *signer, now time.Time) {
+	r.Header.Set(headerAuth, string(by.appendSigned(nil, r.Method, r.URL.RequestURI(), r.Header.Get(headerVolume), now)))
+}
+
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	f := serve(t, volumetest.NewMem(), ServerConfig{Secret: testSecret, Now: func() time.Time { return testNow }}, nil)
@@ -70,9 +75,9 @@ func TestSignatureCovers(t *testing.T) {
 	for name, change := range changes {
 		r := httptest.NewRequest(http.MethodGet, "/v1/blobs?limit=1", nil)
 		r.Header.Set(headerVolume, "volume")
-		sign(r, testSecret, testNow)
+		sign(r, newSigner(testSecret), testNow)
 		change(r)
-		err := authorize(r, testSecret, testNow)
+		err := newSigner(testSecret).authorize(r, testNow)
 		if name == "nothing" && err != nil {
 			t.Errorf("unchanged: %v", err)
 		}
@@ -130,7 +135,7 @@ func TestSecretOffLoopback(t *testing.T) {
 		r.RemoteAddr = "10.0.0.5:1234"
 		want := http.StatusForbidden
 		if signed {
-			sign(r, testSecret, time.Now())
+			sign(r, newSigner(testSecret), time.Now())
 			want = http.StatusOK
 		}
 		w := httptest.NewRecorder()
@@ -204,7 +209,7 @@ func FuzzAuthorize(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RequestURI = uri
 		r.Header.Set(headerAuth, header)
-		if err := authorize(r, testSecret, testNow); !errors.Is(err, volume.ErrDenied) {
+		if err := newSigner(testSecret).authorize(r, testNow); !errors.Is(err, volume.ErrDenied) {
 			t.Errorf("authorized: %v", err)
 		}
 	})

@@ -5,13 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -56,14 +51,16 @@ type Config struct {
 type Client struct {
 	config Config
 	base   *url.URL
+	fixed  string // the header fields of every request
 	*clientPool
 }
 
 // clientPool is what the clients of one server share.
 type clientPool struct {
-	transport *http.Transport
-	readers   sync.Pool // of *bufio.Reader
-	buffers   bufferPool
+	conns   *connPool
+	signer  *signer
+	readers sync.Pool // of *bufio.Reader
+	buffers bufferPool
 }
 
 var _ volume.Blobs = (*Client)(nil)
@@ -86,22 +83,9 @@ func NewClient(config Config) (*Client, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	pool := &clientPool{transport: &http.Transport{
-		// No Proxy: volumes are reached directly.
-		DialContext:            (&net.Dialer{Timeout: config.DialTimeout}).DialContext,
-		TLSHandshakeTimeout:    config.DialTimeout,
-		MaxIdleConns:           config.MaxIdleConns,
-		MaxIdleConnsPerHost:    config.MaxIdleConns,
-		IdleConnTimeout:        clientKeepAlive,
-		ExpectContinueTimeout:  2 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true,
-		// Whatever is longer passes by these.
-		WriteBufferSize: 4 << 10,
-		ReadBufferSize:  4 << 10,
-	}}
+	pool := &clientPool{conns: newConnPool(base, config), signer: newSigner(config.Secret)}
 	pool.readers.New = func() any { return bufio.NewReaderSize(nil, frameBuffer) }
-	return &Client{config: config, base: base, clientPool: pool}, nil
+	return (&Client{config: config, base: base, clientPool: pool}).ForVolume(config.VolumeUUID), nil
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
@@ -129,101 +113,63 @@ func parseURL(text string) (*url.URL, error) {
 func (c *Client) ForVolume(uuid string) *Client {
 	other := *c
 	other.config.VolumeUUID = uuid
+	other.fixed = "Host: " + c.base.Host + "\r\n"
+	if uuid != "" {
+		other.fixed += headerVolume + ": " + uuid + "\r\n"
+	}
 	return &other
 }
 
 // Close closes idle connections, also those of clients that ForVolume returned.
 // Calls in flight go on.
 func (c *Client) Close() error {
-	c.transport.CloseIdleConnections()
+	c.conns.close()
 	return nil
 }
 
 // String returns the URL of the volume.
 func (c *Client) String() string { return c.base.String() }
 
-// request is one call to the server.
-type request struct {
-	method string
-	path   string
-	query  url.Values
-	header http.Header
-	body   *requestSource // nil: none
-
-	// taken is called at each sign of life before the answer; nil: none is wanted.
-	taken func()
-
-	// watched is told of the watch over the call, to rewind it at each sign of
-	// progress; nil: a time limit for the whole request.
-	watched func(*watch)
-}
-
-// requestSource is a request body: open returns it from its beginning, as often
-// as needed; length -1 is unknown.
-type requestSource struct {
-	open   func() (io.ReadCloser, error)
-	length int64
-}
-
-// call is a request under way: its response, once there is one, and the watch
-// over both.
-type call struct {
-	ctx      context.Context // the caller's
-	client   *Client
-	watch    *watch
-	response *http.Response
-}
-
 // start sends a request and waits for the head of the response. A response that
 // is no success is returned as the error it stands for. The call must be ended.
-func (c *Client) start(ctx context.Context, r request) (*call, error) {
+func (c *Client) start(ctx context.Context, r *request) (*call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, c.wrap(err)
 	}
-	if c.config.VolumeUUID == "" && r.path != "/v1/status" {
+	if c.config.VolumeUUID == "" && r.target != "/v1/status" {
 		return nil, c.wrap(fmt.Errorf("no volume was named to expect there: %w", volume.ErrWrongVolume))
 	}
 	// A kept connection can turn out closed by the server, and others with it.
 	// Then a new one is tried; each request may be repeated.
 	const attempts = 3
-	var first error
-	for attempt := 1; ; attempt++ {
+	for {
+		r.attempts++
 		k, stale, err := c.try(ctx, r)
 		switch {
 		case err == nil:
 			return k, nil
-		case errors.Is(err, errSentInPart):
-			return nil, c.wrap(first)
-		case !stale || attempt == attempts:
+		case !stale || r.attempts == attempts:
 			return nil, c.wrap(err)
 		}
-		first = err
-		c.transport.CloseIdleConnections()
+		c.conns.closeIdle()
 	}
 }
 
 // try is one attempt of start. stale says of an error that it may be due to a
 // kept connection, and that the request can be repeated.
-func (c *Client) try(ctx context.Context, r request) (k *call, stale bool, err error) {
-	watched, watch := newWatch(ctx)
-	k = &call{ctx: ctx, client: c, watch: watch}
-	reused := false
-	req, err := c.newRequest(httptrace.WithClientTrace(watched, &httptrace.ClientTrace{
-		GotConn:        func(info httptrace.GotConnInfo) { reused = info.Reused },
-		Got1xxResponse: r.sign,
-	}), r)
-	if err != nil {
-		k.end()
-		return nil, false, err
+func (c *Client) try(ctx context.Context, r *request) (k *call, stale bool, err error) {
+	k = &call{ctx: ctx, client: c}
+	if k.conn, err = c.conns.take(ctx); err != nil {
+		return nil, false, k.failure(err)
 	}
-	if r.watched != nil {
-		r.watched(watch)
+	k.unwatch = context.AfterFunc(ctx, k.conn.abort)
+	if r.stream != nil {
+		err = k.askStreaming(r)
+	} else {
+		err = k.ask(r)
 	}
-	watch.arm(c.config.DialTimeout + c.config.ResponseTimeout)
-	k.response, err = c.transport.RoundTrip(req) //nolint:bodyclose // call.end closes it
-	watch.disarm()
 	if err != nil {
-		stale = reused && ctx.Err() == nil && !watch.expired()
+		stale = k.conn.used && !timedOut(err) && ctx.Err() == nil && (r.stream == nil || !r.stream.started)
 		err = k.failure(err)
 	} else {
 		err = k.check()
@@ -235,135 +181,18 @@ func (c *Client) try(ctx context.Context, r request) (k *call, stale bool, err e
 	return k, false, nil
 }
 
-// sign takes an answer before the answer. 100 only says that the server has read
-// the head of the request.
-func (r *request) sign(status int, _ textproto.MIMEHeader) error {
-	if status == http.StatusProcessing && r.taken != nil {
-		r.taken()
-	}
-	return nil
-}
-
-func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
-	target := *c.base
-	target.Path = r.path
-	target.RawQuery = r.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
-	if c.config.VolumeUUID != "" {
-		req.Header.Set(headerVolume, c.config.VolumeUUID)
-	}
-	if r.taken != nil {
-		req.Header.Set(headerSigns, "1")
-	}
-	if c.config.Secret != "" {
-		sign(req, c.config.Secret, c.config.Now())
-	}
-	if r.body != nil {
-		req.ContentLength = r.body.length
-		if req.Body, err = r.body.open(); err != nil {
-			return nil, err
-		}
-	}
-	return req, nil
-}
-
-// check refuses a response that is not a success of the volume that was asked.
-func (k *call) check() error {
-	h := k.response.Header
-	if h.Get(headerProtocol) != protocolVersion {
-		return fmt.Errorf("%s, but not from a volume: %w", k.response.Status, volume.ErrUnavailable)
-	}
-	if k.response.StatusCode >= 300 {
-		return k.decodeFailure()
-	}
-	if want := k.client.config.VolumeUUID; want != "" && h.Get(headerVolume) != want {
-		return fmt.Errorf("volume %q answers, and %s was expected: %w", h.Get(headerVolume), want, volume.ErrWrongVolume)
-	}
-	return nil
-}
-
-func (k *call) decodeFailure() error {
-	var e errorJSON
-	if err := k.readJSON(&e); err != nil {
-		return fmt.Errorf("%s: %w", k.response.Status, err)
-	}
-	return decodeError(e.Code, e.Message)
-}
-
-// read returns the whole body of a response, which is a message.
-func (k *call) read() ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(&responseBody{k}, maxJSON+1))
-	if err != nil {
-		return nil, k.failure(err)
-	}
-	if len(body) > maxJSON {
-		return nil, fmt.Errorf("message of more than %d bytes: %w", maxJSON, volume.ErrUnavailable)
-	}
-	return body, nil
-}
-
-func (k *call) readJSON(v any) error {
-	body, err := k.read()
-	if err != nil {
-		return err
-	}
-	if err := unmarshalChecked(body, k.response.Header, v); err != nil {
-		return fmt.Errorf("%v: %w", err, volume.ErrUnavailable)
-	}
-	return nil
-}
-
-// failure says what a failed exchange means: that the caller gave up, or that
-// the volume can not be reached.
-func (k *call) failure(err error) error {
-	if ctxErr := k.ctx.Err(); ctxErr != nil {
-		return ctxErr
-	}
-	if k.watch.expired() {
-		err = errors.New("no sign of life, timed out")
-	}
-	return fmt.Errorf("%w: %v", volume.ErrUnavailable, err)
-}
-
-// end lets go of the connection: for reuse if the response was read to its end,
-// else it is closed.
-func (k *call) end() {
-	k.watch.stop()
-	if k.response != nil {
-		_ = k.response.Body.Close() // it was only read from
-	}
-}
-
 // wrap says which volume an error comes from.
 func (c *Client) wrap(err error) error { return fmt.Errorf("volume %s: %w", c.base, err) }
 
-// responseBody gives the server an idle timeout for each read.
-type responseBody struct{ call *call }
-
-func (b *responseBody) Read(p []byte) (int, error) {
-	b.call.watch.arm(b.call.client.config.IdleTimeout)
-	defer b.call.watch.disarm()
-	return b.call.response.Body.Read(p)
-}
-
 // exchange makes a call with messages: in is sent and out received as JSON;
 // nil is none.
-func (c *Client) exchange(ctx context.Context, r request, in, out any) error {
+func (c *Client) exchange(ctx context.Context, r *request, in, out any) error {
 	if in != nil {
 		body, err := json.Marshal(in)
 		if err != nil {
 			return c.wrap(err)
 		}
-		r.header = http.Header{headerCRC: {jsonChecksum(body)}, "Content-Type": {typeJSON}}
-		r.body = &requestSource{length: int64(len(body)), open: func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(body)), nil
-		}}
+		r.body, r.mediaType, r.checksum = body, typeJSON, jsonChecksum(body)
 	}
 	k, err := c.start(ctx, r)
 	if err != nil {
@@ -377,7 +206,7 @@ func (c *Client) exchange(ctx context.Context, r request, in, out any) error {
 }
 
 // command is exchange for a request whose only answer is that it was done.
-func (c *Client) command(ctx context.Context, r request, in any) error {
+func (c *Client) command(ctx context.Context, r *request, in any) error {
 	var answer errorJSON
 	if err := c.exchange(ctx, r, in, &answer); err != nil {
 		return err
@@ -391,7 +220,7 @@ func (c *Client) command(ctx context.Context, r request, in any) error {
 // Stat implements volume.Blobs.
 func (c *Client) Stat(ctx context.Context, id volume.BlobID) (volume.Info, error) {
 	var answer infoJSON
-	if err := c.exchange(ctx, request{method: http.MethodGet, path: blobPath(id) + "/stat"}, nil, &answer); err != nil {
+	if err := c.exchange(ctx, &request{method: http.MethodGet, target: blobPath(id) + "/stat"}, nil, &answer); err != nil {
 		return volume.Info{}, err
 	}
 	info, err := answer.decode()
@@ -416,7 +245,7 @@ func (c *Client) Delete(ctx context.Context, ids []volume.BlobID) error {
 		for i, id := range batch {
 			message.IDs[i] = id.String()
 		}
-		r := request{method: http.MethodPost, path: "/v1/delete"}
+		r := &request{method: http.MethodPost, target: "/v1/delete"}
 		if err := c.command(ctx, r, message); err != nil {
 			return err
 		}
@@ -428,9 +257,7 @@ func (c *Client) Delete(ctx context.Context, ids []volume.BlobID) error {
 func (c *Client) List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error) {
 	var infos []volume.Info
 	for {
-		r := request{method: http.MethodGet, path: "/v1/blobs", query: url.Values{
-			"after": {after.String()}, "limit": {strconv.Itoa(limit - len(infos))},
-		}}
+		r := &request{method: http.MethodGet, target: "/v1/blobs?after=" + after.String() + "&limit=" + strconv.Itoa(limit-len(infos))}
 		var page listJSON
 		if err := c.exchange(ctx, r, nil, &page); err != nil {
 			return nil, err
@@ -451,7 +278,7 @@ func (c *Client) List(ctx context.Context, after volume.BlobID, limit int) ([]vo
 
 // Verify implements volume.Blobs.
 func (c *Client) Verify(ctx context.Context, id volume.BlobID) error {
-	k, err := c.start(ctx, request{method: http.MethodPost, path: blobPath(id) + "/verify"})
+	k, err := c.start(ctx, &request{method: http.MethodPost, target: blobPath(id) + "/verify"})
 	if err != nil {
 		return err
 	}
@@ -473,7 +300,7 @@ func (c *Client) Verify(ctx context.Context, id volume.BlobID) error {
 // Status implements volume.Blobs. It is the one call that needs no VolumeUUID.
 func (c *Client) Status(ctx context.Context) (volume.Status, error) {
 	var answer statusJSON
-	if err := c.exchange(ctx, request{method: http.MethodGet, path: "/v1/status"}, nil, &answer); err != nil {
+	if err := c.exchange(ctx, &request{method: http.MethodGet, target: "/v1/status"}, nil, &answer); err != nil {
 		return volume.Status{}, err
 	}
 	return answer.decode(), nil
@@ -481,6 +308,6 @@ func (c *Client) Status(ctx context.Context) (volume.Status, error) {
 
 // Claim implements volume.Blobs.
 func (c *Client) Claim(ctx context.Context, cluster string) error {
-	r := request{method: http.MethodPost, path: "/v1/claim"}
+	r := &request{method: http.MethodPost, target: "/v1/claim"}
 	return c.command(ctx, r, claimJSON{Cluster: cluster})
 }

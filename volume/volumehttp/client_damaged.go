@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"tdkvs/volume"
@@ -14,9 +13,7 @@ import (
 func (c *Client) Damaged(ctx context.Context, after uint64, limit int) ([]volume.Damage, error) {
 	var found []volume.Damage
 	for {
-		r := request{method: http.MethodGet, path: "/v1/damaged", query: url.Values{
-			"after": {strconv.FormatUint(after, 10)}, "limit": {strconv.Itoa(limit - len(found))},
-		}}
+		r := &request{method: http.MethodGet, target: "/v1/damaged?after=" + strconv.FormatUint(after, 10) + "&limit=" + strconv.Itoa(limit-len(found))}
 		var page damagedJSON
 		if err := c.exchange(ctx, r, nil, &page); err != nil {
 			return nil, err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"tdkvs/volume"
@@ -19,7 +18,7 @@ var errClosed = errors.New("read of a closed blob")
 // Get implements volume.Blobs. Close a reader that is not read to its end, or
 // its connection stays in use.
 func (c *Client) Get(ctx context.Context, id volume.BlobID, offset, length int64) (io.ReadCloser, error) {
-	r, err := c.openRange(ctx, id, offset, length, url.Values{})
+	r, err := c.openRange(ctx, id, offset, length, "")
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +27,7 @@ func (c *Client) Get(ctx context.Context, id volume.BlobID, offset, length int64
 
 // Open implements volume.Blobs, in one request. Close the reader as that of Get.
 func (c *Client) Open(ctx context.Context, id volume.BlobID, offset, length int64) (volume.Info, io.ReadCloser, error) {
-	r, err := c.openRange(ctx, id, offset, length, url.Values{paramInfo: {infoFirst}})
+	r, err := c.openRange(ctx, id, offset, length, paramInfo+"="+infoFirst)
 	if err != nil {
 		return volume.Info{}, nil, err
 	}
@@ -41,28 +40,43 @@ func (c *Client) Open(ctx context.Context, id volume.BlobID, offset, length int6
 }
 
 // openRange asks for a stream of a range of a blob.
-func (c *Client) openRange(ctx context.Context, id volume.BlobID, offset, length int64, query url.Values) (*blobReader, error) {
-	if offset != 0 || length != -1 {
-		query.Set("offset", strconv.FormatInt(offset, 10))
-		query.Set("length", strconv.FormatInt(length, 10))
-	}
-	k, err := c.start(ctx, request{method: http.MethodGet, path: blobPath(id), query: query})
+func (c *Client) openRange(ctx context.Context, id volume.BlobID, offset, length int64, query string) (*blobReader, error) {
+	k, err := c.start(ctx, &request{method: http.MethodGet, target: rangeTarget(id, offset, length, query)})
 	if err != nil {
 		return nil, err
 	}
-	buffered := c.readers.Get().(*bufio.Reader)
-	buffered.Reset(&responseBody{k})
-	return &blobReader{
-		call: k, buffered: buffered, start: offset, want: length,
-		frames: frameReader{id: id, r: buffered, offset: offset},
-	}, nil
+	r := &blobReader{call: k, start: offset, want: length, frames: frameReader{id: id, r: k, offset: offset}}
+	if !k.short() {
+		r.buffered = c.readers.Get().(*bufio.Reader)
+		r.buffered.Reset(k)
+		r.frames.r = r.buffered
+	}
+	return r, nil
+}
+
+// rangeTarget is the target of a request for a range of a blob, with more of a query
+// or none.
+func rangeTarget(id volume.BlobID, offset, length int64, query string) string {
+	const room = 128
+	target := append(make([]byte, 0, room), blobPath(id)...)
+	mark := byte('?')
+	if query != "" {
+		target = append(append(target, mark), query...)
+		mark = '&'
+	}
+	if offset != 0 || length != -1 {
+		target = strconv.AppendInt(append(append(target, mark), "offset="...), offset, 10)
+		target = strconv.AppendInt(append(target, "&length="...), length, 10)
+	}
+	return string(target)
 }
 
 // blobReader is the payload of a get stream. It hands out a block only when its
 // checksum agreed, and io.EOF only after the end frame.
 type blobReader struct {
 	call     *call
-	buffered *bufio.Reader // of the frames; nil once closed
+	buffered *bufio.Reader // of the frames, where they are more than the connection's buffer holds
+	closed   bool
 	frames   frameReader
 	start    int64  // where in the blob the stream begins
 	want     int64  // its length; -1: to the end of the blob
@@ -111,7 +125,7 @@ func (r *blobReader) within(size int64) error {
 }
 
 func (r *blobReader) advance() error {
-	if r.buffered == nil {
+	if r.closed {
 		return r.call.client.wrap(errClosed)
 	}
 	if err := r.call.ctx.Err(); err != nil {
@@ -181,13 +195,16 @@ func (r *blobReader) WriteTo(w io.Writer) (int64, error) {
 
 // Close never fails. It must not be called during a Read.
 func (r *blobReader) Close() error {
-	if r.buffered == nil {
+	if r.closed {
 		return nil
 	}
+	r.closed, r.block = true, nil
 	r.call.end()
-	r.buffered.Reset(nil) // the pool must not hold on to the connection
-	r.call.client.readers.Put(r.buffered)
-	r.buffered, r.block = nil, nil
+	if r.buffered != nil {
+		r.buffered.Reset(nil) // the pool must not hold on to the connection
+		r.call.client.readers.Put(r.buffered)
+		r.buffered, r.frames.r = nil, nil
+	}
 	if r.err == nil {
 		r.err = r.call.client.wrap(errClosed)
 	}

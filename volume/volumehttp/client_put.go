@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 
 	"tdkvs/volume"
 )
@@ -33,7 +32,7 @@ func (c *Client) Put(ctx context.Context, id volume.BlobID, size int64, body io.
 			return c.putBuffer(ctx, f, buf)
 		}
 		if err != nil {
-			buf.release(&c.buffers)
+			c.buffers.put(buf)
 			return c.wrap(err)
 		}
 	}
@@ -53,25 +52,17 @@ func memoryFor(size int64) int64 {
 	return int64(room)
 }
 
-func putRequest(id volume.BlobID, size int64) request {
-	r := request{method: http.MethodPut, path: blobPath(id), header: http.Header{"Content-Type": {typeFrames}}}
-	if size >= 0 {
-		r.header.Set(headerSize, strconv.FormatInt(size, 10))
-	}
-	return r
+func putRequest(id volume.BlobID, size int64) *request {
+	return &request{method: http.MethodPut, target: blobPath(id), mediaType: typeFrames, size: size}
 }
 
 // putBuffer sends a whole stream that lies in memory.
 func (c *Client) putBuffer(ctx context.Context, f *framer, buf *buffer) error {
-	defer buf.release(&c.buffers)
-	opened := 0
+	defer c.buffers.put(buf)
 	r := putRequest(f.id, f.sent)
-	r.body = &requestSource{length: int64(len(buf.data)), open: func() (io.ReadCloser, error) {
-		opened++
-		return buf.reader(&c.buffers), nil
-	}}
+	r.body = buf.data
 	err := c.command(ctx, r, nil)
-	if opened > 1 && errors.Is(err, volume.ErrExists) {
+	if r.attempts > 1 && errors.Is(err, volume.ErrExists) {
 		return c.confirm(ctx, f)
 	}
 	return err
@@ -93,27 +84,19 @@ func (c *Client) confirm(ctx context.Context, f *framer) error {
 	return nil
 }
 
-// putStream sends a stream while it is read, after what buf holds of it. The
-// server is asked first (Expect: 100-continue, RFC 9110 section 10.1.1), so
-// that one which refuses is not sent the body.
+// putStream sends a stream while it is read, after what buf holds of it.
 func (c *Client) putStream(ctx context.Context, f *framer, buf *buffer) error {
-	stream := &putStream{
-		framer: f, buf: buf, pending: buf.data,
-		idle: c.config.IdleTimeout, answer: c.config.ResponseTimeout,
-	}
+	defer c.buffers.put(buf)
+	stream := &putStream{framer: f, buf: buf}
 	r := putRequest(f.id, f.size)
-	r.header.Set("Expect", "100-continue")
-	r.body = &requestSource{length: -1, open: stream.open}
-	r.watched = stream.attach
+	r.stream = stream
 	if watched, ok := f.body.(volume.Watched); ok {
-		r.taken = watched.Taken
+		stream.taken = watched.Taken
 	}
 	err := c.command(ctx, r, nil)
-	broken := stream.stop()
-	buf.release(&c.buffers)
 	switch {
-	case broken != nil: // the reason for whatever the exchange says
-		return c.wrap(broken)
+	case stream.err != nil: // the reason for whatever the exchange says
+		return c.wrap(stream.err)
 	case err == nil && !f.ended:
 		return c.wrap(fmt.Errorf("%w: put %s was acknowledged before its end", volume.ErrUnavailable, f.id))
 	}

@@ -1,7 +1,6 @@
 package volumehttp
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -106,15 +105,25 @@ func infoOf(id volume.BlobID, payload []byte) volume.Info {
 
 // frameBuffer is what a frameReader's buffer must hold at least: the largest frame
 // and an end. The kernel reads ahead.
-const frameBuffer = frameHeader + volume.BlockSize + frameHeader + endPayload
+const frameBuffer = largestFrame + frameHeader + endPayload
+
+// largestFrame is the length of the largest frame of data.
+const largestFrame = frameHeader + volume.BlockSize
+
+// peeker is where a frameReader finds frames, and passes over those that it has shown.
+// Peek returns io.EOF where fewer bytes than asked for are left before the end.
+type peeker interface {
+	Peek(n int) ([]byte, error)
+	Discard(n int) (int, error)
+}
 
 // frameReader takes a stream apart. It checks each frame before it shows it.
 type frameReader struct {
 	id      volume.BlobID
-	r       *bufio.Reader // at least frameBuffer large
-	offset  int64         // in the blob, of the next data byte
-	partial bool          // the last data frame ended inside its block
-	shown   int           // bytes of the frame that next returned last
+	r       peeker // of frameBuffer at least
+	offset  int64  // in the blob, of the next data byte
+	partial bool   // the last data frame ended inside its block
+	shown   int    // bytes of the frame that next returned last
 }
 
 // next returns the kind and payload of the next frame; the payload is valid

@@ -3,109 +3,180 @@ package volumehttp
 import (
 	"errors"
 	"io"
-	"sync"
-	"sync/atomic"
+	"net/http"
+	"strconv"
 	"time"
 )
 
-// errSentInPart is never the first error of a request.
-var errSentInPart = errors.New("the body was sent in part and can not be sent again")
-
-// putStream is the body of a streamed put. The transport reads it in goroutines
-// of its own, which may go on after the response came; stop ends that. When the
-// caller's body breaks, the stream ends with an error frame instead of its end:
-// so the server's answer tells that it has let go of the blob's id.
+// putStream is the body of a put that is sent while it is read, in chunks. The
+// goroutine of the caller reads it and writes it, while another listens to the
+// server. When the caller's body breaks, the stream ends with an error frame
+// instead of its end: so the server's answer tells that it has let go of the
+// blob's id.
 type putStream struct {
-	idle   time.Duration // that the server may take for what it was given
-	answer time.Duration // that it may take after the end
-
-	mu      sync.Mutex // held while the caller's body is read; owns what follows
-	watch   *watch
-	current *streamBody // the one that may read
 	framer  *framer
-	buf     *buffer
-	pending []byte // frames to send next
-	started bool   // some were sent: there is no way back
-	stopped bool
-	err     error // of the framer, but not io.EOF
+	buf     *buffer // frames that were made and not sent
+	taken   func()  // called at each sign of life before the answer; nil: none is wanted
+	started bool    // some of it was sent: there is no way back
+	err     error   // of the framer, but not io.EOF
 }
 
-func (s *putStream) attach(w *watch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.watch = w
+const (
+	// continueTimeout is how long a server is waited for that was asked whether it
+	// takes the body; then it is sent, as to one that does not know of the question.
+	continueTimeout = 2 * time.Second
+	// gatherTime is how long frames may be gathered to be sent at once.
+	gatherTime = 20 * time.Millisecond
+	// lateAnswer is how long the answer of a server may take that takes no more.
+	lateAnswer = time.Second
+)
+
+// listener reads what a server says while it is sent a body.
+type listener struct {
+	proceed chan struct{} // closed when the server wants the body
+	heard   chan struct{} // closed when what follows is set: the answer
+	head    answerHead
+	err     error
 }
 
-// open returns the body. It can do so again, for a repeated request, until the
-// first byte was read.
-func (s *putStream) open() (io.ReadCloser, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started {
-		return nil, errSentInPart
+// listen reads until there is an answer, and then ends the writing.
+func (l *listener) listen(cn *conn, known string, taken func()) {
+	defer close(l.heard)
+	asked := false
+	for {
+		l.head, l.err = cn.readHead(known)
+		switch {
+		case l.err != nil || l.head.status >= 200:
+			_ = cn.SetWriteDeadline(time.Unix(1, 0))
+			return
+		case l.head.status == http.StatusProcessing && taken != nil:
+			taken()
+		}
+		if !asked { // any word of the server says that it is there
+			asked = true
+			close(l.proceed)
+		}
 	}
-	s.current = &streamBody{stream: s} // an abandoned attempt reads no more
-	return s.current, nil
 }
 
-// stop waits for a Read under way and lets none follow. It returns why the
-// stream broke, if it did.
-func (s *putStream) stop() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-	return s.err
+func (l *listener) done() bool {
+	select {
+	case <-l.heard:
+		return true
+	default:
+		return false
+	}
 }
 
-func (s *putStream) read(body *streamBody, p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// askStreaming sends a request with a streamed body, and reads the head of the
+// answer. The server is asked first (Expect: 100-continue, RFC 9110 section
+// 10.1.1), so that one which refuses is not sent the body.
+func (k *call) askStreaming(r *request) error {
+	cn, config := k.conn, &k.client.config
+	cn.allow(config.ResponseTimeout)
+	cn.out = k.client.appendHead(cn.out[:0], r)
+	if err := cn.write(cn.out); err != nil {
+		return err
+	}
+	l := &listener{proceed: make(chan struct{}), heard: make(chan struct{})}
+	go l.listen(cn, config.VolumeUUID, r.stream.taken)
+	sent := k.sendAfter(r.stream, l)
 	switch {
-	case s.stopped, s.current != body:
-		return 0, errClosed
-	case s.err != nil && len(s.pending) == 0: // the server was told
-		s.watch.arm(s.answer)
-		return 0, io.EOF
+	case sent == nil:
+		_ = cn.SetReadDeadline(time.Now().Add(config.ResponseTimeout))
+	case timedOut(sent) && !l.done():
+		_ = cn.Close()
+	default:
+		_ = cn.SetReadDeadline(time.Now().Add(lateAnswer))
 	}
-	s.started = true
-	s.watch.disarm() // it is the caller's body that is waited for now
-	if len(s.pending) == 0 {
+	<-l.heard
+	cn.until = time.Time{}
+	switch {
+	case l.err == nil:
+		l.head.closing = l.head.closing || sent != nil || !r.stream.finished()
+		k.answered(l.head)
+		return nil
+	case sent != nil && !errors.Is(sent, errAnswered):
+		return sent
+	}
+	return l.err
+}
+
+// errAnswered ends the writing of a body that nobody wants any more.
+var errAnswered = errors.New("the server has answered")
+
+// sendAfter sends the stream when the server wants it. errAnswered: it has answered
+// before the end.
+func (k *call) sendAfter(s *putStream, l *listener) error {
+	timer := time.NewTimer(continueTimeout)
+	defer timer.Stop()
+	select {
+	case <-l.proceed:
+	case <-l.heard:
+		return errAnswered
+	case <-timer.C:
+	}
+	_ = k.conn.SetReadDeadline(time.Time{}) // it is the caller's body that is waited for now
+	return s.send(k.conn, l, k.client.config.IdleTimeout)
+}
+
+// send sends the stream, a run of frames in each chunk. The server may take idle for
+// what it is given.
+func (s *putStream) send(cn *conn, l *listener, idle time.Duration) error {
+	for last := false; !last; {
+		if l.done() {
+			return errAnswered
+		}
+		s.started = true
 		var err error
-		s.buf.data, err = s.framer.next(s.buf.data[:0])
-		if errors.Is(err, io.EOF) {
-			s.watch.arm(s.answer)
-			return 0, io.EOF
+		if last, err = s.gather(); err != nil {
+			return err
 		}
-		if err != nil {
-			s.err = err
-			if s.framer.ctx.Err() != nil {
-				return 0, err // cuts the connection
+		if err := s.sendChunk(cn, last, idle); err != nil {
+			if l.done() {
+				return errAnswered
 			}
-			s.buf.data = appendFrame(s.buf.data[:0], s.framer.id, kindError, nil)
+			return err
 		}
-		s.pending = s.buf.data
+		s.buf.data = s.buf.data[:0]
 	}
-	n := copy(p, s.pending)
-	s.pending = s.pending[n:]
-	s.watch.arm(s.idle)
-	return n, nil
-}
-
-// streamBody is one use of a putStream as a request body.
-type streamBody struct {
-	stream *putStream
-	closed atomic.Bool
-}
-
-func (b *streamBody) Read(p []byte) (int, error) {
-	if b.closed.Load() {
-		return 0, errClosed
-	}
-	return b.stream.read(b, p)
-}
-
-// Close does not wait for a Read under way: the caller's body may be slow.
-func (b *streamBody) Close() error {
-	b.closed.Store(true)
 	return nil
 }
+
+// sendChunk sends what was gathered, and the end of the body behind the last of it.
+func (s *putStream) sendChunk(cn *conn, last bool, idle time.Duration) error {
+	end := "\r\n"
+	if last {
+		end = "\r\n0\r\n\r\n"
+	}
+	var head [20]byte
+	cn.out = append(strconv.AppendUint(head[:0], uint64(len(s.buf.data)), 16), "\r\n"...)
+	_ = cn.SetWriteDeadline(time.Now().Add(idle))
+	return cn.write(cn.out, s.buf.data, []byte(end))
+}
+
+// gather adds frames until there is no room for another, or until the first has
+// waited long enough; and reports whether these are the last. Its error cuts the
+// connection.
+func (s *putStream) gather() (last bool, err error) {
+	began := time.Now()
+	for len(s.buf.data) == 0 || cap(s.buf.data)-len(s.buf.data) >= largestFrame && time.Since(began) < gatherTime {
+		data, err := s.framer.next(s.buf.data)
+		s.buf.data = data
+		switch {
+		case errors.Is(err, io.EOF):
+			return true, nil
+		case err != nil && s.framer.ctx.Err() != nil:
+			s.err = err
+			return true, err
+		case err != nil:
+			s.err = err
+			s.buf.data = appendFrame(s.buf.data, s.framer.id, kindError, nil)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// finished reports that the stream was sent to its end, of either kind.
+func (s *putStream) finished() bool { return s.err != nil || s.framer.ended }

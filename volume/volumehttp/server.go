@@ -37,6 +37,7 @@ type Server struct {
 	config    ServerConfig
 	log       *slog.Logger
 	volume    string // UUID, which never changes
+	signer    *signer
 	mux       *http.ServeMux
 	heartbeat time.Duration // between the signs of life of a long Verify
 	signEvery time.Duration // between those of a put
@@ -58,7 +59,7 @@ func NewServer(ctx context.Context, blobs volume.Blobs, config ServerConfig) (*S
 	}
 	s := &Server{
 		blobs: blobs, config: config, log: config.Logger, volume: status.Volume,
-		mux: http.NewServeMux(), heartbeat: 5 * time.Second, signEvery: 300 * time.Millisecond,
+		signer: newSigner(config.Secret), mux: http.NewServeMux(), heartbeat: 5 * time.Second, signEvery: 300 * time.Millisecond,
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -135,7 +136,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(resp, "ok\n") // a peer that is gone needs no answer
 		return
 	}
-	if err := authorize(r, s.config.Secret, s.config.Now()); err != nil {
+	if err := s.signer.authorize(r, s.config.Now()); err != nil {
 		s.fail(resp, r, err)
 		return
 	}
@@ -200,7 +201,7 @@ func (s *Server) readJSON(w *response, r *http.Request, v any) error {
 		return fmt.Errorf("message: %v: %w", err, volume.ErrUnavailable)
 	}
 	w.endRead()
-	return unmarshalChecked(body, r.Header, v)
+	return unmarshalChecked(body, r.Header.Get(headerCRC), v)
 }
 
 func pathID(r *http.Request) (volume.BlobID, error) {

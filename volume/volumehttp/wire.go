@@ -225,8 +225,8 @@ func jsonChecksum(body []byte) string {
 }
 
 // unmarshalChecked decodes a JSON body whose checksum must agree.
-func unmarshalChecked(body []byte, header http.Header, v any) error {
-	if header.Get(headerCRC) != jsonChecksum(body) {
+func unmarshalChecked(body []byte, checksum string, v any) error {
+	if checksum != jsonChecksum(body) {
 		return fmt.Errorf("checksum of a message of %d bytes: %w", len(body), errDamaged)
 	}
 	if err := json.Unmarshal(body, v); err != nil {

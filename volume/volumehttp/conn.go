@@ -1,0 +1,197 @@
+package volumehttp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"tdkvs/volume"
+)
+
+// connBuffer is what is read ahead from a connection, in bytes: the head of an answer,
+// and all of the answer to a read of a small blob.
+const connBuffer = 8 << 10
+
+// conn is a connection to a volume, which one call at a time uses, and which
+// it reads and writes itself: no goroutine stands between a call and its
+// connection. Who holds it owns all of it.
+type conn struct {
+	net.Conn
+	in    *bufio.Reader
+	out   []byte      // the head of the request
+	parts [3][]byte   // room for rest
+	rest  net.Buffers // what is written at once
+	used  bool        // it has served a call before
+	until time.Time   // the deadline that is set for both directions
+	kept  time.Time   // when it was laid aside
+}
+
+func newConn(c net.Conn) *conn { return &conn{Conn: c, in: bufio.NewReaderSize(c, connBuffer)} }
+
+// allow gives the volume time for what it is to send or to accept next: limit, and
+// up to an eighth more, so that the deadline is seldom set.
+func (c *conn) allow(limit time.Duration) {
+	now := time.Now()
+	if left := c.until.Sub(now); left >= limit && left <= limit+limit/8 {
+		return
+	}
+	c.until = now.Add(limit + limit/8)
+	_ = c.SetDeadline(c.until) // on a closed connection what follows fails, too
+}
+
+// abort ends whatever the call that uses the connection is doing with it. It may
+// be called by anyone.
+func (c *conn) abort() { _ = c.Close() }
+
+// write sends bytes with one system call.
+func (c *conn) write(parts ...[]byte) error {
+	if len(parts) == 1 {
+		_, err := c.Write(parts[0])
+		return err
+	}
+	c.rest = append(c.parts[:0], parts...)
+	_, err := c.rest.WriteTo(c.Conn)
+	return err
+}
+
+// answerHead is the head of an answer.
+type answerHead struct {
+	status   int
+	length   int64 // of the body; -1: it comes in chunks
+	closing  bool  // nothing follows on this connection
+	protocol string
+	volume   string
+	checksum string // of a message
+}
+
+// readHead reads the head of an answer, or of a sign of life before it. known is what a
+// volume is expected to call itself.
+func (c *conn) readHead(known string) (answerHead, error) {
+	for {
+		there, _ := c.in.Peek(c.in.Buffered()) // can not fail
+		if end := bytes.Index(there, []byte("\r\n\r\n")); end >= 0 {
+			h, err := parseHead(there[:end+2], known)
+			_, _ = c.in.Discard(end + 4) // these bytes are there
+			return h, err
+		}
+		if len(there) == c.in.Size() {
+			return answerHead{}, fmt.Errorf("answer with a head of more than %d bytes", len(there))
+		}
+		if _, err := c.in.Peek(len(there) + 1); err != nil {
+			return answerHead{}, cut(err)
+		}
+	}
+}
+
+var errMalformed = errors.New("malformed answer")
+
+// parseHead takes the head of an HTTP/1.1 answer apart (RFC 9112), of which each line
+// ends in CRLF.
+func parseHead(b []byte, known string) (answerHead, error) {
+	h := answerHead{length: -2}
+	line, rest, _ := bytes.Cut(b, []byte("\r\n"))
+	status, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 "))
+	if !ok || len(status) < 3 || len(status) > 3 && status[3] != ' ' {
+		return h, fmt.Errorf("%w: %.40q", errMalformed, line)
+	}
+	n, err := strconv.ParseUint(string(status[:3]), 10, 16)
+	if err != nil || n < 100 {
+		return h, fmt.Errorf("%w: status %q", errMalformed, status[:3])
+	}
+	h.status = int(n)
+	for len(rest) > 0 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			return h, fmt.Errorf("%w: %.40q", errMalformed, line)
+		}
+		if err := h.field(name, bytes.TrimSpace(value), known); err != nil {
+			return h, err
+		}
+	}
+	switch {
+	case h.status < 200 || h.status == 204 || h.status == 304:
+		h.length = 0
+	case h.length == -2:
+		return h, fmt.Errorf("%w: a body without a length", errMalformed)
+	}
+	return h, nil
+}
+
+// field takes one header field. What is of no concern is passed over.
+func (h *answerHead) field(name, value []byte, known string) error {
+	is := func(field string) bool { return len(name) == len(field) && strings.EqualFold(string(name), field) }
+	switch {
+	case is("Content-Length"):
+		n, err := strconv.ParseUint(string(value), 10, 62)
+		if err != nil || h.length != -2 {
+			return fmt.Errorf("%w: length %.40q", errMalformed, value)
+		}
+		h.length = int64(n)
+	case is("Transfer-Encoding"):
+		if h.length != -2 || !strings.EqualFold(string(value), "chunked") {
+			return fmt.Errorf("%w: transfer encoding %.40q", errMalformed, value)
+		}
+		h.length = -1
+	case is("Connection"):
+		h.closing = strings.EqualFold(string(value), "close")
+	case is(headerProtocol):
+		h.protocol = same(value, protocolVersion)
+	case is(headerVolume):
+		h.volume = same(value, known)
+	case is(headerCRC):
+		h.checksum = string(value)
+	}
+	return nil
+}
+
+// same is string(b), without a copy where that is as expected.
+func same(b []byte, expected string) string {
+	if string(b) == expected {
+		return expected
+	}
+	return string(b)
+}
+
+// appendHead appends the head of a request.
+func (c *Client) appendHead(dst []byte, r *request) []byte {
+	dst = append(append(append(append(dst, r.method...), ' '), r.target...), " HTTP/1.1\r\n"...)
+	dst = append(dst, c.fixed...)
+	if c.config.Secret != "" {
+		dst = append(dst, headerAuth+": "...)
+		dst = c.signer.appendSigned(dst, r.method, r.target, c.config.VolumeUUID, c.config.Now())
+		dst = append(dst, "\r\n"...)
+	}
+	if r.size >= 0 && r.method == "PUT" {
+		dst = append(strconv.AppendInt(append(dst, headerSize+": "...), r.size, 10), "\r\n"...)
+	}
+	if r.checksum != "" {
+		dst = append(append(append(dst, headerCRC+": "...), r.checksum...), "\r\n"...)
+	}
+	switch {
+	case r.stream != nil:
+		dst = append(dst, "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n"...)
+		if r.stream.taken != nil {
+			dst = append(dst, headerSigns+": 1\r\n"...)
+		}
+	case r.method != "GET":
+		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(len(r.body)), 10), "\r\n"...)
+	}
+	if r.mediaType != "" {
+		dst = append(append(append(dst, "Content-Type: "...), r.mediaType...), "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// timedOut reports that an error is due to a deadline.
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
+var errSilence = fmt.Errorf("%w: no sign of life, timed out", volume.ErrUnavailable)
