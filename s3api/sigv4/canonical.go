@@ -227,7 +227,7 @@ func appendHeader(dst []byte, r *http.Request, host, name string) []byte {
 	if name == "host" {
 		return appendTrimmed(dst, host)
 	}
-	values, ok := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+	values, ok := r.Header[canonicalName(name)]
 	if !ok {
 		switch name {
 		case "content-length":
@@ -250,6 +250,36 @@ func appendHeader(dst []byte, r *http.Request, host, name string) []byte {
 		dst = appendTrimmed(dst, v)
 	}
 	return dst
+}
+
+// canonicalName is the name of a header as net/http keeps it. Making it anew takes an
+// allocation, so those that clients sign in every request are known.
+func canonicalName(lower string) string {
+	switch lower {
+	case "x-amz-date":
+		return "X-Amz-Date"
+	case "x-amz-content-sha256":
+		return "X-Amz-Content-Sha256"
+	case "content-type":
+		return "Content-Type"
+	case "content-length":
+		return "Content-Length"
+	case "content-md5":
+		return "Content-Md5"
+	case "x-amz-security-token":
+		return "X-Amz-Security-Token"
+	case "x-amz-checksum-mode":
+		return "X-Amz-Checksum-Mode"
+	case "x-amz-sdk-checksum-algorithm":
+		return "X-Amz-Sdk-Checksum-Algorithm"
+	case "x-amz-decoded-content-length":
+		return "X-Amz-Decoded-Content-Length"
+	case "amz-sdk-invocation-id":
+		return "Amz-Sdk-Invocation-Id"
+	case "amz-sdk-request":
+		return "Amz-Sdk-Request"
+	}
+	return textproto.CanonicalMIMEHeaderKey(lower)
 }
 
 // appendTrimmed appends v without outer white space and with inner runs of it

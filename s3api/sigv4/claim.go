@@ -20,9 +20,21 @@ type claim struct {
 	signature string
 	time      time.Time
 	stamp     string // the time as sent
+	basic     string // the time in timeFormat
 	expires   time.Duration
 	token     string
 	payload   string // x-amz-content-sha256
+
+	few [8]string // where signed lies as long as there is room
+}
+
+// first returns the first value of a header, by its canonical name. (http.Header.Get
+// makes sure of that again, each time.)
+func first(h http.Header, canonical string) string {
+	if v := h[canonical]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
 
 // Query parameters of a presigned URL.
@@ -39,7 +51,7 @@ const (
 
 // detect finds out how a request authenticates itself.
 func detect(r *http.Request, params []param) (Kind, error) {
-	authorization := r.Header.Get("Authorization")
+	authorization := first(r.Header, "Authorization")
 	var v4, v2 bool
 	for _, p := range params {
 		switch p.name {
@@ -74,7 +86,7 @@ func firstWord(s string) string {
 
 // headerClaim reads the Authorization header.
 func headerClaim(r *http.Request) (*claim, error) {
-	value := r.Header.Get("Authorization")
+	value := first(r.Header, "Authorization")
 	mechanism, rest, ok := strings.Cut(value, " ")
 	switch {
 	case !ok:
@@ -89,24 +101,23 @@ func headerClaim(r *http.Request) (*claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	signedHeaders, ok := parseSignedHeaders(headers)
-	if !ok {
-		return nil, dialectOf(Header).credential("the authorization component %q is malformed.", "SignedHeaders="+headers)
-	}
 	c := &claim{
 		kind:      Header,
-		signed:    signedHeaders,
 		signature: signature,
-		token:     r.Header.Get("X-Amz-Security-Token"),
-		payload:   r.Header.Get("X-Amz-Content-Sha256"),
+		token:     first(r.Header, "X-Amz-Security-Token"),
+		payload:   first(r.Header, "X-Amz-Content-Sha256"),
+	}
+	if !c.readSigned(headers) {
+		return nil, dialectOf(Header).credential("the authorization component %q is malformed.", "SignedHeaders="+headers)
 	}
 	if err := c.readCredential(credential); err != nil {
 		return nil, err
 	}
-	if c.stamp = r.Header.Get("X-Amz-Date"); c.stamp == "" {
-		c.stamp = r.Header.Get("Date")
+	stamp := first(r.Header, "X-Amz-Date")
+	if stamp == "" {
+		stamp = first(r.Header, "Date")
 	}
-	if c.time, ok = parseTime(c.stamp); !ok {
+	if !c.readTime(stamp) {
 		return nil, s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.")
 	}
 	return c, nil
@@ -150,36 +161,41 @@ func splitAuthorization(s string) (credential, headers, signature string, err er
 // readCredential splits "AKID/date/region/service/aws4_request".
 func (c *claim) readCredential(s string) error {
 	d := dialectOf(c.kind)
-	parts := strings.Split(s, "/")
-	if len(parts) != 5 {
+	if strings.Count(s, "/") != 4 {
 		return d.credential(credentialForm)
 	}
-	c.accessKey = parts[0]
-	c.scope = scope{date: parts[1], region: parts[2], service: parts[3]}
+	c.accessKey, s, _ = strings.Cut(s, "/")
+	c.scope.date, s, _ = strings.Cut(s, "/")
+	c.scope.region, s, _ = strings.Cut(s, "/")
+	var last string
+	c.scope.service, last, _ = strings.Cut(s, "/")
 	if c.accessKey == "" {
 		return d.credential("a non-empty Access Key (AKID) must be provided in the credential.")
 	}
-	if last := parts[4]; last != terminator {
+	if last != terminator {
 		return d.credential("incorrect terminal %q. This endpoint uses %q.", last, terminator)
 	}
-	if _, err := time.Parse(dateFormat, c.scope.date); err != nil {
+	if _, ok := parseDay(c.scope.date); !ok {
 		return d.credential(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.date)
 	}
 	return nil
 }
 
-// parseSignedHeaders splits a list of header names. They must be in lower case and
-// each stand once: a long header signed a thousand times would make a canonical
+// readSigned splits a list of header names. They must be in lower case and each
+// stand once: a long header signed a thousand times would make a canonical
 // request of a thousand times its length.
-func parseSignedHeaders(s string) ([]string, bool) {
-	names := strings.Split(s, ";")
-	sorted := sortedNames(names)
+func (c *claim) readSigned(list string) bool {
+	c.signed = c.few[:0]
+	for name := range strings.SplitSeq(list, ";") {
+		c.signed = append(c.signed, name)
+	}
+	sorted := sortedNames(c.signed)
 	for i, name := range sorted {
 		if name == "" || strings.ToLower(name) != name || i > 0 && name == sorted[i-1] {
-			return nil, false
+			return false
 		}
 	}
-	return names, true
+	return true
 }
 
 // sortedNames returns names in order; honest clients send them so.
@@ -188,31 +204,6 @@ func sortedNames(names []string) []string {
 		return names
 	}
 	return slices.Sorted(slices.Values(names))
-}
-
-// parseStamp reads a time in ISO 8601 basic form. (time.Parse would take
-// fractions of a second, too.)
-func parseStamp(s string) (time.Time, bool) {
-	if len(s) != len(timeFormat) {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(timeFormat, s)
-	return t, err == nil
-}
-
-// parseTime reads x-amz-date or Date: ISO 8601 basic, or one of the forms of an
-// HTTP date.
-func parseTime(s string) (time.Time, bool) {
-	if t, ok := parseStamp(s); ok {
-		return t, true
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return t.UTC(), true
-	}
-	if t, err := time.Parse(time.RFC1123Z, s); err == nil {
-		return t.UTC(), true
-	}
-	return time.Time{}, false
 }
 
 // queryClaim reads a presigned URL.
@@ -234,27 +225,27 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 	default:
 		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
-	signed, ok := parseSignedHeaders(get(paramSignedHeaders))
-	if !ok {
-		return nil, errQuery("X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons")
-	}
 	c := &claim{
 		kind:      Presigned,
-		signed:    signed,
 		signature: get(paramSignature),
 		stamp:     get(paramDate),
 		token:     get(paramToken),
 		payload:   get(paramPayload),
 	}
+	if !c.readSigned(get(paramSignedHeaders)) {
+		return nil, errQuery("X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons")
+	}
 	if c.token == "" {
-		c.token = r.Header.Get("X-Amz-Security-Token")
+		c.token = first(r.Header, "X-Amz-Security-Token")
 	}
 	if c.payload == "" {
-		c.payload = r.Header.Get("X-Amz-Content-Sha256")
+		c.payload = first(r.Header, "X-Amz-Content-Sha256")
 	}
 	if err := c.readCredential(get(paramCredential)); err != nil {
 		return nil, err
 	}
+	var ok bool
+	c.basic = c.stamp
 	if c.time, ok = parseStamp(c.stamp); !ok {
 		return nil, errQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
@@ -297,9 +288,10 @@ func (c *claim) checkSigned(r *http.Request) error {
 		if len(name) < len("x-amz-") || !strings.EqualFold(name[:len("x-amz-")], "x-amz-") {
 			continue
 		}
-		name = strings.ToLower(name)
-		// CloudFront adds x-amz-cf-id to what it forwards.
-		if _, ok := slices.BinarySearch(signed, name); !ok && name != "x-amz-cf-id" {
+		if _, ok := slices.BinarySearchFunc(signed, name, compareLower); ok {
+			continue
+		}
+		if name = strings.ToLower(name); name != "x-amz-cf-id" { // CloudFront adds it to what it forwards
 			missing = append(missing, name)
 		}
 	}
@@ -308,4 +300,19 @@ func (c *claim) checkSigned(r *http.Request) error {
 	}
 	slices.Sort(missing)
 	return errNotSigned(missing)
+}
+
+// compareLower compares a name in lower case with any header's name, whose letters
+// are ASCII.
+func compareLower(lower, name string) int {
+	for i := range min(len(lower), len(name)) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if lower[i] != c {
+			return int(lower[i]) - int(c)
+		}
+	}
+	return len(lower) - len(name)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
-	"time"
 )
 
 const (
@@ -27,8 +26,13 @@ type scope struct {
 }
 
 // String returns the scope as it stands in a string to sign.
-func (s scope) String() string {
-	return strings.Join([]string{s.date, s.region, s.service, terminator}, "/")
+func (s scope) String() string { return string(s.append(nil)) }
+
+func (s scope) append(dst []byte) []byte {
+	for _, part := range [...]string{s.date, s.region, s.service} {
+		dst = append(append(dst, part...), '/')
+	}
+	return append(dst, terminator...)
 }
 
 type signingKey [sha256.Size]byte
@@ -82,26 +86,50 @@ func (c *keyCache) get(secret string, s scope) signingKey {
 	return key
 }
 
-// appendStringToSign appends the string to sign of a request.
-func appendStringToSign(dst []byte, at time.Time, s scope, canonical []byte) []byte {
+// appendStringToSign appends the string to sign of a request. stamp is its time
+// in timeFormat.
+func appendStringToSign(dst []byte, stamp string, s scope, canonical []byte) []byte {
 	sum := sha256.Sum256(canonical)
 	dst = append(dst, algorithm+"\n"...)
-	dst = at.UTC().AppendFormat(dst, timeFormat)
+	dst = append(dst, stamp...)
 	dst = append(dst, '\n')
-	dst = append(dst, s.String()...)
+	dst = s.append(dst)
 	dst = append(dst, '\n')
 	return hex.AppendEncode(dst, sum[:])
 }
 
+// usualLength is the length in bytes that strings to sign of requests stay below;
+// those of policies may be longer.
+const usualLength = 256
+
+// mac returns the HMAC of a message (RFC 2104), which crypto/hmac would make
+// several objects for. Both blocks of the key are computed on the way: they are
+// 64 bytes each.
+func (k *signingKey) mac(message []byte) [sha256.Size]byte {
+	var inside [sha256.BlockSize + usualLength]byte
+	var outside [sha256.BlockSize + sha256.Size]byte
+	for i := range sha256.BlockSize {
+		var b byte
+		if i < len(k) {
+			b = k[i]
+		}
+		inside[i], outside[i] = b^0x36, b^0x5c
+	}
+	inner := sha256.Sum256(append(inside[:sha256.BlockSize], message...))
+	copy(outside[sha256.BlockSize:], inner[:])
+	return sha256.Sum256(outside[:])
+}
+
 // sign returns the signature of a string to sign in hex.
-func (k *signingKey) sign(stringToSign []byte) []byte {
-	mac := hmac.New(sha256.New, k[:])
-	mac.Write(stringToSign)
-	var sum [sha256.Size]byte
-	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), mac.Sum(sum[:0]))
+func (k *signingKey) sign(stringToSign []byte) string {
+	sum := k.mac(stringToSign)
+	return hex.EncodeToString(sum[:])
 }
 
 // matches compares, in constant time, the signature of a string to sign.
 func (k *signingKey) matches(stringToSign []byte, signature string) bool {
-	return subtle.ConstantTimeCompare(k.sign(stringToSign), []byte(signature)) == 1
+	sum := k.mac(stringToSign)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return subtle.ConstantTimeCompare(text[:], []byte(signature)) == 1
 }

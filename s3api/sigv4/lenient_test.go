@@ -21,7 +21,7 @@ func signedAsSent(t *testing.T, target, payload string) *http.Request {
 	r := parseRequest(t, "PUT "+target+" HTTP/1.1\nHost: localhost:3000\nContent-Length: 3\nx-amz-date: 20130524T000000Z\n"+header)
 	sc := exampleSigner.scope(exampleTime)
 	key := deriveKey(exampleSecret, sc)
-	signature := key.sign(appendStringToSign(nil, exampleTime, sc, appendSentRequest(nil, r, signed, payload)))
+	signature := key.sign(appendStringToSign(nil, exampleTime.Format(timeFormat), sc, appendSentRequest(nil, r, signed, payload)))
 	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%s",
 		algorithm, exampleKey, sc, strings.Join(signed, ";"), signature))
 	return r

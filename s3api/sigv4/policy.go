@@ -27,7 +27,7 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p SignedPolicy) (*Result, e
 	if p.Algorithm != algorithm {
 		return nil, s3err.Argument("Only AWS4-HMAC-SHA256 is supported", paramAlgorithm, p.Algorithm)
 	}
-	c := &claim{kind: Form, signature: p.Signature, stamp: p.Date, token: p.Token}
+	c := &claim{kind: Form, signature: p.Signature, stamp: p.Date, basic: p.Date, token: p.Token}
 	var ok bool
 	if c.time, ok = parseStamp(p.Date); !ok {
 		return nil, s3err.Argument("X-Amz-Date must be formated via ISO8601 Long format", paramDate, p.Date)
@@ -61,7 +61,7 @@ func (s Signer) SignPolicy(policy string, at time.Time) SignedPolicy {
 	key := deriveKey(s.SecretKey, sc)
 	return SignedPolicy{
 		Policy: policy, Algorithm: algorithm, Credential: s.AccessKey + "/" + sc.String(),
-		Date: at.Format(timeFormat), Signature: string(key.sign([]byte(policy))), Token: s.Token,
+		Date: at.Format(timeFormat), Signature: key.sign([]byte(policy)), Token: s.Token,
 	}
 }
 

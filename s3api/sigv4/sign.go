@@ -103,7 +103,7 @@ func (s Signer) signature(r *http.Request, params []param, signed []string, payl
 	sc := s.scope(at)
 	canonical := appendCanonicalRequest(nil, r, host, params, signed, payload)
 	key := deriveKey(s.SecretKey, sc)
-	return string(key.sign(appendStringToSign(nil, at, sc, canonical)))
+	return key.sign(appendStringToSign(nil, at.UTC().Format(timeFormat), sc, canonical))
 }
 
 // signedHeaders returns the names to sign, in lower case and order.

@@ -12,14 +12,14 @@ func Unverified(r *http.Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload := r.Header.Get("X-Amz-Content-Sha256")
+	payload := first(r.Header, "X-Amz-Content-Sha256")
 	res := &Result{}
 	if _, ok := find(params, paramSignature); ok {
 		res.Kind = Presigned
 		if p, ok := find(params, paramPayload); ok {
 			payload = p.decoded()
 		}
-	} else if r.Header.Get("Authorization") != "" {
+	} else if first(r.Header, "Authorization") != "" {
 		res.Kind = Header
 		if payload == "" {
 			payload = payloadUnsigned

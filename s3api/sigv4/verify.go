@@ -133,7 +133,7 @@ func (v *Verifier) Verify(r *http.Request) (*Result, error) {
 		c, err = queryClaim(r, params)
 	default:
 		res := &Result{}
-		if err := res.readPayload(r, r.Header.Get("X-Amz-Content-Sha256")); err != nil {
+		if err := res.readPayload(r, first(r.Header, "X-Amz-Content-Sha256")); err != nil {
 			return nil, err
 		}
 		return res, nil
@@ -178,7 +178,7 @@ func (v *Verifier) verifyClaim(r *http.Request, params []param, c *claim) (*Resu
 	if res.Payload == StreamingSigned || res.Payload == StreamingSignedTrailer {
 		res.chunks = &chunkSigner{
 			key: key, accessKey: c.accessKey, previous: c.signature,
-			scope: c.time.Format(timeFormat) + "\n" + c.scope.String() + "\n",
+			scope: c.basic + "\n" + c.scope.String() + "\n",
 		}
 	}
 	return res, nil
@@ -210,7 +210,7 @@ func (v *Verifier) checkScope(c *claim, params []param) error {
 			return d.wrongRegion(c.scope.region, v.Region)
 		}
 	}
-	if day := c.time.Format(dateFormat); c.scope.date != day {
+	if day := c.basic[:len(dateFormat)]; c.scope.date != day {
 		return d.wrongDate(c.scope.date, day)
 	}
 	return nil
@@ -242,26 +242,37 @@ func (v *Verifier) checkTime(c *claim) error {
 
 // secret looks up the claim's access key and checks its session token.
 func (v *Verifier) secret(ctx context.Context, c *claim) (string, error) {
-	unknown := s3err.Of(s3err.InvalidAccessKeyID).With("AWSAccessKeyId", c.accessKey)
 	if v.Secrets == nil {
-		return "", unknown
+		return "", c.unknown()
 	}
 	secret, err := v.Secrets(ctx, c.accessKey)
-	var specific *Error
 	switch {
-	case errors.Is(err, ErrUnknownAccessKey):
-		return "", unknown
-	case errors.As(err, &specific):
-		return "", specific
 	case err != nil:
-		return "", s3err.Internal(err)
+		return "", c.noSecret(err)
 	case c.token == "" && secret.Token != "":
 		// The key of temporary credentials is none without its token.
-		return "", unknown
+		return "", c.unknown()
 	case subtle.ConstantTimeCompare([]byte(c.token), []byte(secret.Token)) != 1:
 		return "", s3err.Of(s3err.InvalidToken)
 	}
 	return secret.Key, nil
+}
+
+// unknown is the answer to an access key that there is not.
+func (c *claim) unknown() error {
+	return s3err.Of(s3err.InvalidAccessKeyID).With("AWSAccessKeyId", c.accessKey)
+}
+
+// noSecret is the answer where looking the access key up failed.
+func (c *claim) noSecret(err error) error {
+	var specific *Error
+	switch {
+	case errors.Is(err, ErrUnknownAccessKey):
+		return c.unknown()
+	case errors.As(err, &specific):
+		return specific
+	}
+	return s3err.Internal(err)
 }
 
 // checkSignature computes the signature and compares.
@@ -278,7 +289,7 @@ func (v *Verifier) checkSignature(r *http.Request, params []param, c *claim, key
 		payload = emptyHash
 	}
 	canonical := appendCanonicalRequest((*buf)[:0], r, r.Host, params, c.signed, payload)
-	all := appendStringToSign(canonical, c.time, c.scope, canonical)
+	all := appendStringToSign(canonical, c.basic, c.scope, canonical)
 	canonical, toSign := all[:len(canonical)], all[len(canonical):]
 	defer func() {
 		if cap(all) <= maxEcho {
@@ -291,7 +302,7 @@ func (v *Verifier) checkSignature(r *http.Request, params []param, c *claim, key
 		return nil
 	case v.Lenient && c.kind == Header:
 		sent := appendSentRequest(nil, r, c.signed, payload)
-		if key.matches(appendStringToSign(nil, c.time, c.scope, sent), c.signature) {
+		if key.matches(appendStringToSign(nil, c.basic, c.scope, sent), c.signature) {
 			return nil
 		}
 	}
