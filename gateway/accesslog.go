@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"tdkvs/s3api"
+	"tdkvs/gateway/accesslog"
 )
 
 // Bounds of what a client sent in a log line, in bytes.
@@ -19,7 +19,8 @@ const (
 
 // record counts a request and writes its log line. Health checks are of interest
 // to nobody unless they fail.
-func (g *gateway) record(r *http.Request, out *writer, in *body, info *s3api.RequestInfo, id string, took time.Duration) {
+func (g *gateway) record(r *http.Request, out *writer, in *body, now time.Time) {
+	info, took := &out.info, now.Sub(out.began)
 	var received int64
 	if in != nil {
 		received = in.read
@@ -35,40 +36,23 @@ func (g *gateway) record(r *http.Request, out *writer, in *body, info *s3api.Req
 	case info.Operation == "Healthz" || info.Operation == "Readyz" || info.Operation == "Metrics":
 		level = slog.LevelDebug
 	}
-	ctx := r.Context()
-	if !g.cfg.Logger.Enabled(ctx, level) {
+	if !g.cfg.Logger.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
-		slog.String("request_id", id),
-		slog.String("remote", r.RemoteAddr),
-		slog.String("method", clip(r.Method, 20)),
-		slog.String("path", clip(r.URL.EscapedPath(), maxLoggedPath)),
-		slog.String("operation", info.Operation),
-		slog.Int("status", out.status),
-		slog.Int64("bytes_out", out.written),
-		slog.Duration("duration", took),
-	)
+	line := accesslog.Line{
+		Time: now, Level: level, RequestID: out.id[0], Remote: r.RemoteAddr,
+		Method: clip(r.Method, 20), Path: clip(out.path, maxLoggedPath), Operation: info.Operation,
+		Status: out.status, BytesOut: out.written, Duration: took,
+		HasBody: in != nil, BytesIn: received, AccessKey: info.AccessKey, Code: info.ErrorCode,
+		UserAgent: clip(r.UserAgent(), 200),
+	}
 	if r.URL.RawQuery != "" {
-		attrs = append(attrs, slog.String("query", clip(redact(r.URL.RawQuery), maxLoggedQuery)))
-	}
-	if in != nil {
-		attrs = append(attrs, slog.Int64("bytes_in", received))
-	}
-	if info.AccessKey != "" {
-		attrs = append(attrs, slog.String("access_key", info.AccessKey))
-	}
-	if info.ErrorCode != "" {
-		attrs = append(attrs, slog.String("code", info.ErrorCode))
+		line.Query = clip(redact(r.URL.RawQuery), maxLoggedQuery)
 	}
 	if info.Err != nil {
-		attrs = append(attrs, slog.String("error", clip(info.Err.Error(), maxLoggedError)))
+		line.Error = clip(info.Err.Error(), maxLoggedError)
 	}
-	if agent := r.UserAgent(); agent != "" {
-		attrs = append(attrs, slog.String("user_agent", clip(agent, 200)))
-	}
-	g.cfg.Logger.LogAttrs(ctx, level, "request", attrs...)
+	accesslog.Log(r.Context(), g.cfg.Logger, &line)
 }
 
 // redact takes the values out of a query that make it a key to the store: those

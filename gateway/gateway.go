@@ -1,11 +1,10 @@
 package gateway
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -15,7 +14,6 @@ import (
 	"github.com/gorilla/mux"
 
 	"tdkvs/gateway/metrics"
-	"tdkvs/s3api"
 	"tdkvs/s3api/sigv4"
 )
 
@@ -25,6 +23,8 @@ type gateway struct {
 	routes   *mux.Router
 	verifier *sigv4.Verifier
 	stats    *stats
+
+	server, hostID []string // values of headers of every answer, which nobody changes
 }
 
 // New returns the handler of everything that comes in on the store's port.
@@ -32,7 +32,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.S3 == nil || cfg.Store == nil || cfg.Health == nil || cfg.Admin.Operator == nil {
 		return nil, errors.New("gateway: Config needs S3, Store, Health and Admin.Operator")
 	}
-	g := &gateway{cfg: cfg.withDefaults()}
+	g := &gateway{cfg: cfg.withDefaults(), server: []string{"tdkvs"}}
+	g.hostID = []string{g.cfg.HostID}
 	g.stats = newStats(g.cfg.Now().UTC())
 	g.verifier = &sigv4.Verifier{Region: g.cfg.Region, Now: g.cfg.Now, Secrets: g.secret, Lenient: true}
 	// Keys such as "a//b" and "../x" are real: paths are neither cleaned nor
@@ -75,31 +76,28 @@ func hostName(host string) string {
 
 // ServeHTTP serves one request, whatever becomes of it, and logs it.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	g.stats.inFlight.Add(1)
 	defer g.stats.inFlight.Add(-1)
-	id := newRequestID()
-	w.Header().Set("Server", "tdkvs")
-	w.Header().Set("X-Amz-Request-Id", id)
-	w.Header()[hostIDHeader] = []string{g.cfg.HostID}
-
-	ctx, info := s3api.WithRequestInfo(r.Context())
-	out := newWriter(w, g.cfg.Timeout)
-	out.info = info
-	in := newBody(w, r.Body, g.cfg.Timeout)
-	received := r // as it came, for the log: handlers change theirs
-	r = r.WithContext(ctx)
+	out := newWriter(w, r, g.cfg.Timeout)
+	header := w.Header()
+	header["Server"], header[hostIDHeader] = g.server, g.hostID
+	header["X-Amz-Request-Id"] = out.id[:]
+	in := newBody(w, r.Body, g.cfg.Timeout, out.began)
+	received := r // as it came, for the log and the server
 	if in != nil {
+		r = new(http.Request)
+		*r = *received
 		r.Body = in
 	}
 	defer func() {
 		v := recover()
-		aborted := g.recovered(out, id, info, v)
-		out.finish()
+		aborted := g.recovered(out, v)
+		now := time.Now()
+		out.finish(now)
 		if in != nil {
-			in.finish()
+			in.finish(now)
 		}
-		g.record(received, out, in, info, id, time.Since(start))
+		g.record(received, out, in, now)
 		if aborted {
 			panic(http.ErrAbortHandler) // the server breaks the connection
 		}
@@ -107,12 +105,31 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	continueEmpty(w, r)
 	if g.cfg.Credentials == nil && !public(r) {
 		if err := g.protect(r); err != nil {
-			g.refuse(out, r, info, err)
+			g.refuse(out, r, &out.info, err)
 			return
 		}
 	}
+	if !isOwn(out.path) {
+		g.cfg.S3.ServeHTTP(out, r)
+		return
+	}
 	g.routes.ServeHTTP(out, r)
 }
+
+// isOwn reports whether a path may be one of the gateway's own. All others are S3's,
+// whatever the host.
+func isOwn(path string) bool {
+	for _, prefix := range [...]string{ownPrefix, getPrefix, setPrefix, deletePrefix} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownPrefix is that of the pages of health, metrics and the admin API. No bucket
+// can be called so.
+const ownPrefix = "/-/"
 
 // continueEmpty sends the "100 Continue" that a client asked for although its
 // body is empty. RFC 9110 (10.1.1) lets a server leave it out then, as net/http
@@ -130,25 +147,31 @@ const hostIDHeader = "x-amz-id-2"
 
 // recovered deals with what a handler panicked with, if it did, and reports
 // whether the connection must be broken.
-func (g *gateway) recovered(out *writer, id string, info *s3api.RequestInfo, v any) (abort bool) {
+func (g *gateway) recovered(out *writer, v any) (abort bool) {
 	if v == nil {
 		return false
 	}
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return true
 	}
-	info.Err = fmt.Errorf("panic: %v", v)
-	g.cfg.Logger.Error("panic", slog.String("request_id", id), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+	out.info.Err = fmt.Errorf("panic: %v", v)
+	g.cfg.Logger.Error("panic", slog.String("request_id", out.id[0]), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 	if out.status != 0 {
 		return true // something was sent: only a broken connection tells the truth
 	}
-	writeText(out, http.StatusInternalServerError, internalText+id, nil)
+	writeText(out, http.StatusInternalServerError, internalText+out.id[0], nil)
 	return false
 }
 
-// newRequestID makes an id as S3's look: 16 hexadecimal digits.
+// newRequestID makes an id as S3's look: 16 hexadecimal digits. It is no secret, so
+// it need not cost a system call.
 func newRequestID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails, by its contract
-	return strings.ToUpper(hex.EncodeToString(b[:]))
+	const digits = "0123456789ABCDEF"
+	var id [16]byte
+	n := rand.Uint64()
+	for i := range id {
+		id[i] = digits[n>>60]
+		n <<= 4
+	}
+	return string(id[:])
 }

@@ -27,13 +27,13 @@ type body struct {
 }
 
 // newBody guards a request's body; it returns nil where there is none.
-func newBody(w http.ResponseWriter, b io.ReadCloser, timeout time.Duration) *body {
+func newBody(w http.ResponseWriter, b io.ReadCloser, timeout time.Duration, now time.Time) *body {
 	if b == nil || b == http.NoBody {
 		return nil
 	}
 	guarded := &body{ReadCloser: b, conn: http.NewResponseController(w), timeout: timeout, left: timeout}
 	// The server reads what a handler leaves before it answers.
-	guarded.setDeadline(time.Now().Add(timeout))
+	guarded.setDeadline(now.Add(timeout))
 	return guarded
 }
 
@@ -61,9 +61,9 @@ func (b *body) Read(p []byte) (int, error) {
 
 // finish gives the client a last while for what the handler did not read. It
 // ends before the time to write does, for the answer is written afterwards.
-func (b *body) finish() {
+func (b *body) finish(now time.Time) {
 	if !b.ended {
-		b.setDeadline(time.Now().Add(b.left / 2))
+		b.setDeadline(now.Add(b.left / 2))
 	}
 }
 
@@ -74,29 +74,35 @@ func (b *body) setDeadline(t time.Time) {
 }
 
 // writer is the answer to a request: it notes what was sent, and gives the
-// client a limited time to take each piece.
+// client a limited time to take each piece. It holds all that the gateway keeps of
+// a request.
 type writer struct {
 	http.ResponseWriter
-	conn    *http.ResponseController
 	timeout time.Duration
 	renewed time.Time
 	status  int // what was sent; 0: nothing yet
 	began   time.Time
 	first   time.Time // when the first of it was; zero: with the end
 	written int64
-	info    *s3api.RequestInfo
+	info    s3api.RequestInfo
+	id      [1]string // of the request; the header's value
+	path    string    // of the request, as it was sent
 }
 
-func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
-	out := &writer{ResponseWriter: w, conn: http.NewResponseController(w), timeout: timeout}
-	out.began = out.renew() // over the deadline of the request before this one
+func newWriter(w http.ResponseWriter, r *http.Request, timeout time.Duration) *writer {
+	out := &writer{ResponseWriter: w, timeout: timeout, began: time.Now(), id: [1]string{newRequestID()}, path: r.URL.EscapedPath()}
+	out.renew(out.began) // over the deadline of the request before this one
 	return out
 }
 
+// RequestInfo returns the record of the request that w answers: it makes w an
+// s3api.Recorder.
+func (w *writer) RequestInfo() *s3api.RequestInfo { return &w.info }
+
 // infoOf returns the record of the request that w answers.
 func infoOf(w http.ResponseWriter) *s3api.RequestInfo {
-	if out, ok := w.(*writer); ok && out.info != nil {
-		return out.info
+	if out, ok := w.(*writer); ok {
+		return out.RequestInfo()
 	}
 	return new(s3api.RequestInfo) // nobody reads it
 }
@@ -105,7 +111,8 @@ func infoOf(w http.ResponseWriter) *s3api.RequestInfo {
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
-	now := w.renew()
+	now := time.Now()
+	w.renew(now)
 	if w.status == 0 && status >= 200 {
 		w.status, w.first = status, now
 	}
@@ -113,10 +120,7 @@ func (w *writer) WriteHeader(status int) {
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	now := w.renew()
-	if w.status == 0 {
-		w.status, w.first = http.StatusOK, now
-	}
+	w.sending()
 	n, err := w.ResponseWriter.Write(p)
 	w.written += int64(n)
 	return n, err
@@ -124,20 +128,26 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // FlushError sends what is buffered.
 func (w *writer) FlushError() error {
-	now := w.renew()
+	w.sending()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// sending gives the client time for what comes next, and notes when the first was
+// sent.
+func (w *writer) sending() {
+	now := time.Now()
+	w.renew(now)
 	if w.status == 0 {
 		w.status, w.first = http.StatusOK, now
 	}
-	return w.conn.Flush()
 }
 
 // finish gives the client time for what is still buffered.
-func (w *writer) finish() {
+func (w *writer) finish(now time.Time) {
 	if w.status == 0 {
 		w.status = http.StatusOK // as the server will
 	}
-	w.renewed = time.Time{}
-	w.renew()
+	w.renew(now)
 }
 
 // untilFirstByte is how long it took until the first of the answer was sent; took
@@ -149,15 +159,13 @@ func (w *writer) untilFirstByte(took time.Duration) time.Duration {
 	return w.first.Sub(w.began)
 }
 
-// renew gives the client time, and returns what time it is.
-func (w *writer) renew() (now time.Time) {
-	now = time.Now()
+// renew gives the client time from now on, unless it has most of it left.
+func (w *writer) renew(now time.Time) {
 	if now.Sub(w.renewed) < w.timeout/8 {
-		return now
+		return
 	}
 	w.renewed = now
-	if err := w.conn.SetWriteDeadline(now.Add(w.timeout)); errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.timeout)); errors.Is(err, http.ErrNotSupported) {
 		w.renewed = now.Add(24 * time.Hour) // no deadlines here, as in tests
 	}
-	return now
 }

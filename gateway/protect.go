@@ -77,16 +77,13 @@ func public(r *http.Request) bool {
 // refuse answers a request that was turned away before it was routed, in the
 // language of its path.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, info *s3api.RequestInfo, err error) {
-	path := r.URL.EscapedPath()
 	if isAdmin(r) && !g.virtualHost(r.Host) {
 		g.failAdmin(w, info, err)
 		return
 	}
-	for _, prefix := range [...]string{getPrefix, setPrefix, deletePrefix, "/-/"} {
-		if strings.HasPrefix(path, prefix) && !g.virtualHost(r.Host) {
-			g.fail(w, r, info, err)
-			return
-		}
+	if isOwn(r.URL.EscapedPath()) && !g.virtualHost(r.Host) {
+		g.fail(w, r, info, err)
+		return
 	}
 	f := classify(err)
 	info.Err, info.Status, info.ErrorCode = err, f.status, s3err.AccessDenied

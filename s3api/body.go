@@ -27,7 +27,7 @@ func (p *payload) Close() {
 // openPayload prepares the body of a request for reading. store is the checksum
 // that its digests report; spec is what the client wants checked.
 func (r *Request) openPayload(spec checksum.Spec, store checksum.Algorithm, limit int64) *payload {
-	body := r.auth.Body(r.http.Body)
+	body := r.auth.Body(r.body)
 	var src io.Reader = body
 	if r.auth.Size < 0 {
 		src = &limitedBody{Body: body, left: limit}

@@ -43,7 +43,7 @@ func (h *handler) crossOrigin(ctx context.Context, header http.Header, r *Reques
 		request.Method = r.http.Method
 	}
 	if grant, ok := cors.Match(rules, request); ok {
-		writeGrant(header, grant, request.Names)
+		writeGrant(func(name, value string) { header[name] = []string{value} }, grant, request.Names)
 	}
 	return nil
 }
@@ -74,8 +74,8 @@ func (h *handler) preflight(ctx context.Context, r *Request) (*Response, error) 
 	if !ok {
 		return nil, r.forbidden(r.op.scope, s3err.Of(s3err.AccessForbidden).Message)
 	}
-	resp := &Response{header: http.Header{}}
-	writeGrant(resp.header, grant, request.Names)
+	resp := new(Response)
+	writeGrant(resp.set, grant, request.Names)
 	return resp, nil
 }
 
@@ -103,12 +103,12 @@ func (r *Request) forbidden(resource scope, message string) error {
 	return s3err.New(s3err.AccessForbidden, message).With("Method", method).With("ResourceType", resource.String())
 }
 
-// writeGrant adds the headers of a grant. names are the requested headers, all
-// of which it allows.
-func writeGrant(header http.Header, g cors.Grant, names []string) {
+// writeGrant adds the headers of a grant with add. names are the requested headers,
+// all of which it allows.
+func writeGrant(add func(name, value string), g cors.Grant, names []string) {
 	set := func(name, value string) {
 		if value != "" {
-			header[name] = []string{value}
+			add(name, value)
 		}
 	}
 	set("Access-Control-Allow-Origin", g.Origin)

@@ -48,7 +48,7 @@ func (r *Request) readForm() (*form, error) {
 	case err != nil || params["boundary"] == "":
 		return nil, s3err.Of(s3err.MalformedPOSTRequest)
 	}
-	guard := &prefaceReader{r: bufio.NewReaderSize(r.http.Body, formBuffer)}
+	guard := &prefaceReader{r: bufio.NewReaderSize(r.body, formBuffer)}
 	guard.bound()
 	f := &form{parts: multipart.NewReader(guard, params["boundary"]), guard: guard}
 	left := maxFormFields

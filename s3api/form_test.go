@@ -20,7 +20,7 @@ func formRequest(boundary string, body []byte, slow bool) *Request {
 	}
 	hr := httptest.NewRequest("POST", "/bkt", r)
 	hr.Header.Set("Content-Type", `multipart/form-data; boundary="`+boundary+`"`)
-	return &Request{http: hr, Bucket: "bkt"}
+	return &Request{http: hr, body: hr.Body, Bucket: "bkt"}
 }
 
 // FuzzForm reads any bytes as a form: it ends in S3's words, keeps its bounds,

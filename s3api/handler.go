@@ -24,12 +24,13 @@ type handler struct {
 	router   *router
 	verifier *sigv4.Verifier
 	pages    sync.Pool // of *document, for listings
+	hostID   []string  // value of x-amz-id-2, which nobody changes
 }
 
 // NewHandler returns the handler of all S3 requests. Mount it with paths
 // uncleaned: keys such as "a//b" and "../x" are real. It uses the request id
 // that it finds in the response header X-Amz-Request-Id, and sets one where
-// there is none; it fills in the RequestInfo of the request's context.
+// there is none; where the ResponseWriter is a Recorder it fills in its RequestInfo.
 //
 // When stored bytes turn out bad in the middle of a body, the handler panics
 // with http.ErrAbortHandler, which breaks the connection: a client must never
@@ -46,7 +47,7 @@ func NewHandler(cfg Config) http.Handler {
 	if err != nil {
 		panic(err)
 	}
-	h := &handler{cfg: cfg, router: rt}
+	h := &handler{cfg: cfg, router: rt, hostID: []string{cfg.HostID}}
 	h.verifier = &sigv4.Verifier{Region: cfg.Region, Now: cfg.Now, Secrets: h.secret}
 	h.pages.New = func() any { return new(document) }
 	return h
@@ -55,20 +56,21 @@ func NewHandler(cfg Config) http.Handler {
 // ServeHTTP takes a request through the pipeline: match, CORS, authenticate,
 // authorise, handle (which reads the body), write, record.
 func (h *handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	info := requestInfo(hr.Context())
-	req := &Request{http: hr, id: w.Header().Get("X-Amz-Request-Id"), host: hr.Host}
-	if req.id == "" {
+	info := infoOf(w)
+	header := w.Header()
+	req := &Request{http: hr, host: hr.Host, sent: countingBody{hr.Body, &info.BytesIn}}
+	if id := header["X-Amz-Request-Id"]; len(id) > 0 && id[0] != "" {
+		req.id = id[0]
+	} else {
 		req.id = newRequestID()
-		w.Header()["x-amz-request-id"] = []string{req.id}
+		header["x-amz-request-id"] = []string{req.id}
 	}
-	w.Header()["x-amz-id-2"] = []string{h.cfg.HostID}
-	if hr.Body != nil {
-		body := &countingBody{ReadCloser: hr.Body, n: &info.BytesIn}
-		hr = hr.WithContext(hr.Context()) // the caller's request keeps its body
-		hr.Body = body
-		req.http = hr
+	header["x-amz-id-2"] = h.hostID
+	req.body = &req.sent
+	if hr.Body == nil {
+		req.body = http.NoBody
 	}
-	resp, err := h.serve(hr.Context(), w.Header(), req)
+	resp, err := h.serve(hr.Context(), header, req)
 	info.Bucket, info.Key, info.AccessKey = req.Bucket, req.Key, req.Identity.AccessKey
 	if req.op != nil {
 		info.Operation = req.op.name
@@ -121,19 +123,19 @@ func (h *handler) serve(ctx context.Context, header http.Header, req *Request) (
 	if req.op.handle == nil {
 		return nil, s3err.New(s3err.NotImplemented, "The operation "+req.op.name+" is not implemented.")
 	}
-	resp, err := h.call(ctx, req, func(ctx context.Context) (*Response, error) { return req.op.handle(h, ctx, req) })
+	resp, err := h.call(ctx, req, req.op.handle)
 	return resp, h.hideMissing(ctx, req, err)
 }
 
 // call runs a handler; a panic is an internal error of this request alone.
-func (h *handler) call(ctx context.Context, req *Request, f func(context.Context) (*Response, error)) (resp *Response, err error) {
+func (h *handler) call(ctx context.Context, req *Request, handle handlerFunc) (resp *Response, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			resp, err = nil, fmt.Errorf("panic in %s: %v", req.op.name, v)
 			h.cfg.Logger.LogAttrs(ctx, slog.LevelError, "panic", slog.String("request_id", req.id), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	return f(ctx)
+	return handle(h, ctx, req)
 }
 
 // match finds the target and the row of a request.
@@ -170,7 +172,8 @@ func (h *handler) writeNow(w http.ResponseWriter, req *Request, resp *Response, 
 	if status == 0 {
 		status = http.StatusOK
 	}
-	out := &responseWriter{w: w, resp: resp, status: status, written: &info.BytesOut}
+	out := &resp.out
+	*out = responseWriter{w: w, resp: resp, status: status, written: &info.BytesOut}
 	switch {
 	case resp.doc != nil:
 		defer h.release(resp.doc)
@@ -230,15 +233,16 @@ func (o *responseWriter) begin() {
 		return
 	}
 	o.begun = true
-	header := o.w.Header()
-	for name, values := range o.resp.header {
-		header[name] = values
-	}
 	if o.contentType != "" {
-		header["Content-Type"] = []string{o.contentType}
+		o.resp.set("Content-Type", o.contentType)
 	}
 	if o.status != http.StatusNoContent && o.status != http.StatusNotModified {
-		header["Content-Length"] = []string{strconv.FormatInt(o.length, 10)}
+		o.resp.set("Content-Length", strconv.FormatInt(o.length, 10))
+	}
+	header := o.w.Header()
+	for i := range o.resp.header {
+		field := &o.resp.header[i]
+		header[field.name] = field.value[:]
 	}
 	o.w.WriteHeader(o.status)
 }
@@ -268,12 +272,12 @@ func (h *handler) page() *document { return h.pages.Get().(*document) }
 
 // countingBody counts the bytes of a request body, and names its errors.
 type countingBody struct {
-	io.ReadCloser
+	r io.Reader
 	n *int64
 }
 
 func (c *countingBody) Read(b []byte) (int, error) {
-	n, err := c.ReadCloser.Read(b)
+	n, err := c.r.Read(b)
 	*c.n += int64(n)
 	return n, bodyError(err)
 }

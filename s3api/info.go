@@ -1,11 +1,10 @@
 package s3api
 
-import "context"
+import "net/http"
 
-// RequestInfo is what a request turned out to be. The front end that logs and
-// counts requests puts one into the context; the handler fills it in. It is
-// written by the goroutine that serves the request only, and is complete when
-// ServeHTTP returns.
+// RequestInfo is what a request turned out to be, for the front end that logs and
+// counts requests (Recorder). The handler fills it in. It is written by the
+// goroutine that serves the request only, and is complete when ServeHTTP returns.
 type RequestInfo struct {
 	Operation string // such as "PutObject"; empty when none matched
 	Bucket    string
@@ -18,19 +17,19 @@ type RequestInfo struct {
 	BytesOut  int64  // body bytes written
 }
 
-type infoKey struct{}
-
-// WithRequestInfo returns a context that carries an empty RequestInfo, and the
-// RequestInfo.
-func WithRequestInfo(ctx context.Context) (context.Context, *RequestInfo) {
-	info := new(RequestInfo)
-	return context.WithValue(ctx, infoKey{}, info), info
+// Recorder is what a front end's ResponseWriter implements that wants to know what
+// a request turned out to be.
+type Recorder interface {
+	// RequestInfo returns the record of the request, empty at first, for the handler to
+	// fill in.
+	RequestInfo() *RequestInfo
 }
 
-// requestInfo returns the context's RequestInfo, or one that nobody reads.
-func requestInfo(ctx context.Context) *RequestInfo {
-	if info, ok := ctx.Value(infoKey{}).(*RequestInfo); ok {
-		return info
+// infoOf returns the record of the request that w answers, or one that nobody
+// reads.
+func infoOf(w http.ResponseWriter) *RequestInfo {
+	if r, ok := w.(Recorder); ok {
+		return r.RequestInfo()
 	}
 	return new(RequestInfo)
 }

@@ -20,7 +20,7 @@ func (h *handler) writeLate(w http.ResponseWriter, req *Request, resp *Response,
 	ctx := req.http.Context()
 	done := make(chan result, 1)
 	go func() {
-		r, err := h.call(ctx, req, resp.late)
+		r, err := h.call(ctx, req, func(_ *handler, ctx context.Context, _ *Request) (*Response, error) { return resp.late(ctx) })
 		done <- result{r, err}
 	}()
 	ticker := time.NewTicker(h.cfg.KeepAlive)

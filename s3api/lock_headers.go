@@ -120,6 +120,9 @@ func (h *handler) bypassGovernance(ctx context.Context, r *Request, key, version
 // the lock and the number of tags. Source: AWS GetObject, response headers.
 func (h *handler) setPrivileged(ctx context.Context, r *Request, resp *Response, obj *meta.Object) error {
 	lock := obj.Lock
+	if len(obj.Tags) == 0 && lock == (meta.Lock{}) {
+		return nil
+	}
 	for _, part := range [...]struct {
 		there      bool
 		permission string

@@ -252,6 +252,9 @@ func (r *Response) setObject(obj *meta.Object) {
 
 // override applies the response-* parameters, which only signed requests may use.
 func (r *Request) override(resp *Response) error {
+	if len(r.query) == 0 {
+		return nil
+	}
 	for _, o := range [...]struct{ param, header string }{
 		{"response-content-type", "Content-Type"},
 		{"response-content-language", "Content-Language"},

@@ -42,11 +42,11 @@ func (h *handler) postObject(ctx context.Context, r *Request) (*Response, error)
 		return nil, err
 	}
 	location := r.formLocation()
-	sent := r.http
+	sent, body := r.http, r.body
 	r.http = sent.WithContext(ctx)
-	r.http.Header, r.http.Body, r.http.ContentLength = header, newFormFile(f, policy), -1
+	r.http.Header, r.http.ContentLength, r.body = header, -1, newFormFile(f, policy)
 	obj, err := h.storeObject(ctx, r)
-	r.http = sent
+	r.http, r.body = sent, body
 	if err != nil {
 		return nil, err
 	}

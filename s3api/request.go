@@ -3,12 +3,11 @@ package s3api
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"tdkvs/s3api/sigv4"
 )
@@ -21,6 +20,8 @@ type Request struct {
 	Identity Identity
 
 	http  *http.Request
+	sent  countingBody // the body of http
+	body  io.Reader    // what is read for it
 	op    *operation
 	query url.Values
 	auth  *sigv4.Result
@@ -57,7 +58,9 @@ func (r *Request) anonymous() bool { return r.Identity.AccessKey == "" && !r.Ide
 // Response is what a handler answers. At most one of doc, stream and late is set.
 type Response struct {
 	status int // 0 means that of the operation's row
-	header http.Header
+	header []headerField
+	few    [8]headerField // where header lies as long as there is room
+	out    responseWriter // what the answer is sent with
 
 	// doc is an XML body.
 	doc *document
@@ -72,13 +75,20 @@ type Response struct {
 	late func(ctx context.Context) (*Response, error)
 }
 
+// headerField is a header of an answer, its value in the form that http.Header
+// takes.
+type headerField struct {
+	name  string
+	value [1]string
+}
+
 // set adds a response header, spelled as AWS spells it: HTTP does not care, but
-// people compare.
+// people compare. The last value of a name is the one that is sent.
 func (r *Response) set(name, value string) {
 	if r.header == nil {
-		r.header = http.Header{}
+		r.header = r.few[:0]
 	}
-	r.header[name] = []string{value}
+	r.header = append(r.header, headerField{name, [1]string{value}})
 }
 
 // setOptional adds a response header unless it is empty.
@@ -92,11 +102,7 @@ func (r *Response) setOptional(name, value string) {
 func quoted(etag string) string { return `"` + etag + `"` }
 
 // newRequestID returns 16 upper-case hexadecimal digits, as AWS writes them.
-func newRequestID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // crypto/rand does not fail
-	return strings.ToUpper(hex.EncodeToString(b[:]))
-}
+func newRequestID() string { return fmt.Sprintf("%016X", rand.Uint64()) }
 
 // body returns the body of an XML answer without its header, which a late
 // answer has sent before.

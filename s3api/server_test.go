@@ -172,18 +172,18 @@ func makeServer(t *testing.T, options ...func(*s3api.Config)) *server {
 	}
 	handler := s3api.NewHandler(s.cfg)
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, info := s3api.WithRequestInfo(r.Context())
+		recorder := &recorder{ResponseWriter: w}
 		s.mu.Lock()
 		s.active++
 		s.mu.Unlock()
 		defer func() {
 			s.mu.Lock()
-			s.info = *info
+			s.info = recorder.info
 			s.active--
 			s.idle.Broadcast()
 			s.mu.Unlock()
 		}()
-		handler.ServeHTTP(w, r.WithContext(ctx))
+		handler.ServeHTTP(recorder, r)
 	}))
 	s.client = &http.Client{Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}}
 	t.Cleanup(func() {
@@ -195,6 +195,16 @@ func makeServer(t *testing.T, options ...func(*s3api.Config)) *server {
 	})
 	return s
 }
+
+// recorder is a front end that wants to know.
+type recorder struct {
+	http.ResponseWriter
+	info s3api.RequestInfo
+}
+
+func (r *recorder) RequestInfo() *s3api.RequestInfo { return &r.info }
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // lookup knows the root and one user.
 func lookup(_ context.Context, key string) (s3api.Credential, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"tdkvs/gateway/accesslog"
 	"tdkvs/master"
 	"tdkvs/volume"
 )
@@ -20,11 +21,11 @@ func logLevels() map[string]slog.Level {
 
 // newLogger makes the process's logger from checked settings.
 func newLogger(w io.Writer, settings logSettings) *slog.Logger {
-	options := &slog.HandlerOptions{Level: logLevels()[settings.Level]}
+	format := accesslog.Text
 	if settings.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		format = accesslog.JSON
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(accesslog.NewHandler(w, format, logLevels()[settings.Level]))
 }
 
 // logMetadata logs, at the end of a process, how many updates shared how many
