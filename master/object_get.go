@@ -47,31 +47,41 @@ func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*me
 	if err := checkName(bucket, key); err != nil {
 		return nil, err
 	}
-	var o *metadb.ObjectRow
-	var b meta.Bucket
+	var found struct { // one allocation for both
+		o *metadb.ObjectRow
+		b meta.Bucket // no more of it than how it is versioned
+	}
 	err := e.view(ctx, func(tx metadb.Tx) (err error) {
-		if o, err = current(tx, bucket, key); err != nil {
-			return err
+		found.o, err = current(tx, bucket, key)
+		if err == nil && versionID != "" {
+			found.o, err = findVersion(tx, found.o, versionID)
 		}
-		if versionID != "" {
-			if o, err = findVersion(tx, o, versionID); err != nil {
-				return err
-			}
+		if err == nil && (found.o == nil || found.o.VersionID == "") {
+			found.b.Versioning, err = versioning(tx, bucket)
 		}
-		if o != nil && o.VersionID != "" {
-			return nil
-		}
-		b, err = getBucket(tx, bucket)
 		return err
 	})
 	if err == nil {
-		err = readable(b, o, versionID)
+		err = readable(found.b, found.o, versionID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	o.VersionID = shownID(b, o.VersionID)
-	return o, nil
+	found.o.VersionID = shownID(found.b, found.o.VersionID)
+	return found.o, nil
+}
+
+// versioning returns how a bucket is versioned; KindNoSuchBucket when there is
+// none.
+func versioning(tx metadb.Tx, bucket string) (meta.Versioning, error) {
+	row, err := tx.Get(metadb.BucketKey(bucket))
+	if errors.Is(err, metadb.ErrNotFound) {
+		return meta.Unversioned, refuse(meta.KindNoSuchBucket)
+	}
+	if err != nil {
+		return meta.Unversioned, err
+	}
+	return metadb.UnmarshalVersioning(row)
 }
 
 // readable refuses what is not there (nil), or only as a delete marker.

@@ -1,9 +1,6 @@
 package volume
 
-import (
-	"encoding/binary"
-	"hash/crc32"
-)
+import "hash/crc32"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -13,8 +10,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // as wrong as a flipped bit. The store keeps it on disk and the wire carries it
 // unchanged.
 func BlockCRC(id BlobID, index uint32, data []byte) uint32 {
-	var seed [len(id) + 4]byte
-	copy(seed[:], id[:])
-	binary.LittleEndian.PutUint32(seed[len(id):], index)
-	return crc32.Update(crc32.Update(0, castagnoli, seed[:]), castagnoli, data)
+	// Byte by byte: what is handed to package crc32 would be allocated.
+	sum := ^uint32(0)
+	for _, b := range id {
+		sum = castagnoli[byte(sum)^b] ^ sum>>8
+	}
+	for range 4 {
+		sum = castagnoli[byte(sum)^byte(index)] ^ sum>>8
+		index >>= 8
+	}
+	return crc32.Update(^sum, castagnoli, data)
 }

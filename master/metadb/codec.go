@@ -103,12 +103,13 @@ func (e *encoder) record(what string) ([]byte, error) {
 // decoder walks the fields of a message. The first error sticks and ends the
 // walk; a known field of another wire type is such an error.
 type decoder struct {
-	b   []byte
-	num protowire.Number
-	typ protowire.Type
-	n   uint64
-	v   []byte
-	err error
+	b    []byte // what is left
+	text string // all of the message, of which texts are cut; empty: each is a copy of its own
+	num  protowire.Number
+	typ  protowire.Type
+	n    uint64
+	v    []byte // stands right before b
+	err  error
 }
 
 // openRecord checks the version byte and returns a walk over the fields.
@@ -120,6 +121,14 @@ func openRecord(b []byte) decoder {
 		return decoder{err: fmt.Errorf("%w: record version %d", ErrNewerRecord, b[0])}
 	}
 	return decoder{b: b[1:]}
+}
+
+// openText is openRecord for records that are mostly text: what is read of it as
+// text has one allocation in common, which stays as long as any of it does.
+func openText(b []byte) decoder {
+	d := openRecord(b)
+	d.text = string(d.b)
+	return d
 }
 
 // next moves to the next field and reports whether there is one.
@@ -194,10 +203,28 @@ func (d *decoder) bytes() []byte {
 	return d.v
 }
 
-func (d *decoder) str() string { return string(d.bytes()) }
+func (d *decoder) str() string {
+	v := d.bytes()
+	if d.text == "" {
+		return string(v)
+	}
+	return d.asText(v)
+}
+
+// asText is v, which has just been read, as a part of the text.
+func (d *decoder) asText(v []byte) string {
+	if d.text == "" {
+		return ""
+	}
+	end := len(d.text) - len(d.b)
+	return d.text[end-len(v) : end]
+}
 
 // message returns a walk over a nested message; end must be called with it.
-func (d *decoder) message() decoder { return decoder{b: d.bytes(), err: d.err} }
+func (d *decoder) message() decoder {
+	v := d.bytes()
+	return decoder{b: v, text: d.asText(v), err: d.err}
+}
 
 // end takes over the error of a nested walk.
 func (d *decoder) end(sub *decoder) {

@@ -47,7 +47,7 @@ func MarshalBucket(b meta.Bucket) ([]byte, error) {
 // UnmarshalBucket decodes a bucket's record; the caller sets its name.
 func UnmarshalBucket(b []byte) (meta.Bucket, error) {
 	var r meta.Bucket
-	d := openRecord(b)
+	d := openText(b)
 	for d.next() {
 		switch d.num {
 		case 1:
@@ -65,6 +65,18 @@ func UnmarshalBucket(b []byte) (meta.Bucket, error) {
 		}
 	}
 	return r, d.err
+}
+
+// UnmarshalVersioning decodes only how a bucket is versioned.
+func UnmarshalVersioning(b []byte) (meta.Versioning, error) {
+	state := meta.Unversioned
+	d := openRecord(b)
+	for d.next() {
+		if d.num == 4 {
+			state = meta.Versioning(d.str())
+		}
+	}
+	return state, d.err
 }
 
 func (d *decoder) bucketLock() meta.BucketLock {

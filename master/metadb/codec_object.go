@@ -87,7 +87,7 @@ func MarshalObject(o *ObjectRow) ([]byte, error) {
 // it stood.
 func UnmarshalObject(b []byte) (ObjectRow, error) {
 	var o ObjectRow
-	d := openRecord(b)
+	d := openText(b)
 	for d.next() {
 		switch d.num {
 		case fieldSeq:
