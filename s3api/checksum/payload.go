@@ -130,9 +130,12 @@ func (p *Payload) finish() error {
 	if p.cfg.Size >= 0 && p.read != p.cfg.Size {
 		return s3err.Of(s3err.IncompleteBody)
 	}
-	md5 := p.sums.sum(MD5)
+	md5, err := p.sums.md5()
+	if err != nil {
+		return s3err.Internal(err)
+	}
 	if p.cfg.SHA256 != "" {
-		if got := hex.EncodeToString(p.sums.sum(SHA256)); got != p.cfg.SHA256 {
+		if got := hex.EncodeToString(p.sums.sum(SHA256, md5)); got != p.cfg.SHA256 {
 			return s3err.Of(s3err.XAmzContentSHA256Mismatch).
 				With("ClientComputedContentSHA256", p.cfg.SHA256).
 				With("S3ComputedContentSHA256", got)
@@ -145,21 +148,21 @@ func (p *Payload) finish() error {
 				With("CalculatedDigest", got)
 		}
 	}
-	if err := p.checkAdditional(); err != nil {
+	if err := p.checkAdditional(md5); err != nil {
 		return err
 	}
 	p.digests = meta.Digests{
 		ETag: hex.EncodeToString(md5),
 		Checksum: meta.Checksum{
 			Algorithm: p.store.String(), Type: string(FullObject),
-			Value: base64.StdEncoding.EncodeToString(p.sums.sum(p.store)),
+			Value: base64.StdEncoding.EncodeToString(p.sums.sum(p.store, md5)),
 		},
 	}
 	return io.EOF
 }
 
-// checkAdditional compares the checksum of header or trailer.
-func (p *Payload) checkAdditional() error {
+// checkAdditional compares the checksum of header or trailer; md5 is that of the body.
+func (p *Payload) checkAdditional(md5 []byte) error {
 	spec := p.cfg.Spec
 	if spec.Algorithm == None {
 		return nil
@@ -177,7 +180,7 @@ func (p *Payload) checkAdditional() error {
 			return invalid("Value for %s trailing header is invalid.", spec.Algorithm.Header())
 		}
 	}
-	if got := base64.StdEncoding.EncodeToString(p.sums.sum(spec.Algorithm)); got != want {
+	if got := base64.StdEncoding.EncodeToString(p.sums.sum(spec.Algorithm, md5)); got != want {
 		return errBadDigest(spec.Algorithm.String())
 	}
 	p.client = meta.Checksum{Algorithm: spec.Algorithm.String(), Type: string(FullObject), Value: want}
@@ -202,8 +205,8 @@ func (p *Payload) Verified() meta.Checksum { return p.client }
 // at its end.
 func (p *Payload) Size() int64 { return p.read }
 
-// Close gives hashers and buffers back and ends the hashing goroutine. It does
-// not close body. Digests stays valid. It may be called more than once.
+// Close gives hashers and buffers back. It does not close body. Digests stays
+// valid. It may be called more than once.
 func (p *Payload) Close() error {
 	if p.sums != nil {
 		p.sums.release()

@@ -97,7 +97,7 @@ func TestKnownValues(t *testing.T) {
 // compares all digests with those computed directly.
 func TestPayload(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1, 4095, pipeBlock - 1, pipeBlock, pipeBlock + 1, pipeThreshold - 1, pipeThreshold, pipeThreshold + pipeBlock*pipeDepth + 7} {
+	for _, size := range []int{0, 1, 4095, togetherFrom - 1, togetherFrom, togetherFrom + 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 7} {
 		data := randomBytes(size)
 		for _, a := range Algorithms() {
 			for _, declared := range []int64{int64(size), -1} {
@@ -271,9 +271,9 @@ func TestPayloadLastByte(t *testing.T) {
 
 func TestPayloadClosed(t *testing.T) {
 	t.Parallel()
-	data := randomBytes(pipeThreshold * 2)
+	data := randomBytes(togetherFrom * 10)
 	p := NewPayload(bytes.NewReader(data), Config{Size: int64(len(data))})
-	if _, err := io.CopyN(io.Discard, p, pipeThreshold); err != nil {
+	if _, err := io.CopyN(io.Discard, p, togetherFrom*5); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -283,28 +283,6 @@ func TestPayloadClosed(t *testing.T) {
 	}
 	if _, err := p.Read(make([]byte, 10)); !errors.Is(err, errClosed) {
 		t.Errorf("read after close: %v", err)
-	}
-}
-
-// TestPipeEnds waits for the end of the goroutine, whose last act is to leave a
-// result, after every way to end a pipe.
-func TestPipeEnds(t *testing.T) {
-	t.Parallel()
-	data := randomBytes(pipeBlock*3 + 5)
-	sum := md5.Sum(data)
-	p := newMD5Pipe()
-	p.write(data)
-	if got := p.sum(); !bytes.Equal(got, sum[:]) {
-		t.Errorf("sum %x, want %x", got, sum)
-	}
-	p.stop()
-	for _, stops := range []int{1, 2} {
-		p := newMD5Pipe()
-		p.write(data)
-		for range stops {
-			p.stop()
-		}
-		<-p.result
 	}
 }
 

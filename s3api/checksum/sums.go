@@ -3,22 +3,25 @@ package checksum
 import (
 	"crypto/md5"
 	"hash"
-	"runtime"
 	"sync"
+
+	"tdkvs/s3api/checksum/md5lanes"
 )
 
 // sums computes the digests of one body side by side. MD5, which is by far the
-// slowest, runs in a goroutine of its own for large bodies, so that it overlaps
-// with the network and the disk.
+// slowest, is computed for several large bodies together.
 type sums struct {
 	hashes [algorithmCount]hash.Hash // nil where not wanted
-	direct hash.Hash                 // MD5 of a small body, else nil
-	pipe   *md5Pipe                  // MD5 of a large body, else nil
-	md5sum []byte                    // the MD5, once it was asked for
+	alone  hash.Hash                 // MD5 of a small body, else nil
+	stream *md5lanes.Stream          // MD5 of a large body, else nil
 }
 
-// pipeThreshold is the size in bytes from which the goroutine pays for itself.
-const pipeThreshold = 1 << 20
+// togetherFrom is the size in bytes from which it pays to gather what others could
+// be hashed beside.
+const togetherFrom = 32 << 10
+
+// together are the large bodies of the process.
+var together = md5lanes.NewGroup()
 
 // Idle hashers, by algorithm; md5s apart.
 var (
@@ -28,11 +31,11 @@ var (
 
 func newSums(size int64) *sums {
 	s := &sums{}
-	if (size < 0 || size >= pipeThreshold) && runtime.GOMAXPROCS(0) > 1 {
-		s.pipe = newMD5Pipe()
+	if size < 0 || size >= togetherFrom {
+		s.stream = together.Stream()
 	} else {
-		s.direct = md5s.Get().(hash.Hash)
-		s.direct.Reset()
+		s.alone = md5s.Get().(hash.Hash)
+		s.alone.Reset()
 	}
 	return s
 }
@@ -52,10 +55,10 @@ func (s *sums) want(a Algorithm) {
 }
 
 func (s *sums) write(b []byte) {
-	if s.pipe != nil {
-		s.pipe.write(b)
+	if s.stream != nil {
+		s.stream.Write(b)
 	} else {
-		s.direct.Write(b)
+		s.alone.Write(b)
 	}
 	for _, h := range s.hashes {
 		if h != nil {
@@ -64,18 +67,22 @@ func (s *sums) write(b []byte) {
 	}
 }
 
-// sum returns the digest of a wanted algorithm or MD5, after the last write.
-func (s *sums) sum(a Algorithm) []byte {
-	switch {
-	case a != MD5:
-		return s.hashes[a].Sum(nil)
-	case s.md5sum != nil:
-	case s.pipe != nil:
-		s.md5sum = s.pipe.sum()
-	default:
-		s.md5sum = s.direct.Sum(nil)
+// md5 returns the MD5, after the last write. It may be called once.
+func (s *sums) md5() ([]byte, error) {
+	if s.stream == nil {
+		return s.alone.Sum(nil), nil
 	}
-	return s.md5sum
+	sum, err := s.stream.Sum()
+	return sum[:], err
+}
+
+// sum returns the digest of a wanted algorithm, after the last write, where md5sum is
+// that of the body.
+func (s *sums) sum(a Algorithm, md5sum []byte) []byte {
+	if a == MD5 {
+		return md5sum
+	}
+	return s.hashes[a].Sum(nil)
 }
 
 func (s *sums) release() {
@@ -84,10 +91,10 @@ func (s *sums) release() {
 			hashers[a].Put(h)
 		}
 	}
-	if s.direct != nil {
-		md5s.Put(s.direct)
+	if s.alone != nil {
+		md5s.Put(s.alone)
 	}
-	if s.pipe != nil {
-		s.pipe.stop()
+	if s.stream != nil {
+		s.stream.Close()
 	}
 }

@@ -1,0 +1,205 @@
+package md5lanes
+
+import (
+	"crypto/md5"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// most is how many blocks wait in a group at most, 2 MiB: where clients are slow, and
+// no stream has enough for a round, whoever adds the last one begins it.
+const most = 4 * Lanes
+
+// yields is how often a stream that could hash alone lets others catch up.
+const yields = 4
+
+// Group hashes what its streams have to hash, several at a time where there are
+// several. It is safe for concurrent use.
+type Group struct {
+	kernel  blockFunc // nil: streams are hashed one by one
+	procs   int       // processors that goroutines run on
+	streams sync.Pool // of *Stream
+	blocks  sync.Pool // of *block
+	idle    sync.Pool // of *round
+
+	mu     sync.Mutex // owns what follows
+	open   int        // streams
+	ready  []*Stream  // that have blocks to hash and are in no round, the oldest first
+	queued int        // blocks that those have
+	rounds int        // under way
+}
+
+// NewGroup returns a group without streams.
+func NewGroup() *Group { return newGroup(kernel(), runtime.GOMAXPROCS(0)) }
+
+func newGroup(kernel blockFunc, procs int) *Group { return &Group{kernel: kernel, procs: procs} }
+
+// Stream begins an MD5. Close must be called.
+func (g *Group) Stream() *Stream {
+	s, ok := g.streams.Get().(*Stream)
+	if !ok {
+		s = &Stream{g: g, hash: md5.New().(digest)}
+		s.wake.L = &g.mu
+	}
+	s.hash.Reset()
+	s.err = nil
+	g.mu.Lock()
+	g.open++
+	g.mu.Unlock()
+	return s
+}
+
+func (g *Group) block() *block {
+	if b, ok := g.blocks.Get().(*block); ok {
+		return b
+	}
+	return new(block)
+}
+
+func (g *Group) release(b *block) {
+	b.n = 0
+	g.blocks.Put(b)
+}
+
+// add gives the group another block of a stream to hash. Like all below, it is
+// called with mu held.
+func (g *Group) add(s *Stream, b *block) {
+	s.queue[slices.Index(s.queue[:], nil)] = b
+	s.pending++
+	if s.busy {
+		return // it is ready again after the round
+	}
+	if s.queue[1] == nil {
+		g.ready = append(g.ready, s)
+	}
+	g.queued++
+	switch {
+	case g.eager():
+		go g.help()
+	case g.queued >= most:
+		g.round()
+	case len(g.ready) >= Lanes:
+		g.wakeOne()
+	}
+}
+
+// eager reports whether a block is hashed as soon as it is there: nothing is won by
+// waiting for others, or there are processors for each stream and who feeds it.
+func (g *Group) eager() bool { return g.kernel == nil || 2*g.open <= g.procs }
+
+// help hashes until nothing waits.
+func (g *Group) help() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.ready) > 0 {
+		g.round()
+	}
+}
+
+// wait returns when no more than so many blocks of a stream wait or are in a round.
+// Where others hash, the stream waits for the end of their round; else it hashes,
+// with all who wait beside it.
+func (g *Group) wait(s *Stream, pending int) {
+	for yielded := 0; s.pending > pending; {
+		switch {
+		case s.busy || g.rounds > 0 && len(g.ready) < Lanes:
+			s.waiting = true
+			s.wake.Wait()
+			s.waiting = false
+		case len(g.ready) < min(g.open, Lanes) && yielded < yields:
+			yielded++
+			g.yield()
+		default:
+			g.round()
+		}
+	}
+}
+
+// yield lets the goroutines go on that can: each may bring a stream to where it has
+// something to hash. Where there are none it takes no time.
+func (g *Group) yield() {
+	g.mu.Unlock()
+	runtime.Gosched()
+	g.mu.Lock()
+}
+
+// round hashes what the oldest of the streams have that are ready. It gives mu up
+// meanwhile.
+func (g *Group) round() {
+	r, ok := g.idle.Get().(*round)
+	if !ok {
+		r = new(round)
+	}
+	r.n = copy(r.streams[:], g.ready)
+	g.ready = slices.Delete(g.ready, 0, r.n)
+	for i, s := range r.streams[:r.n] {
+		g.queued -= s.pending
+		r.blocks[i], s.queue = s.queue, [depth]*block{}
+		s.busy = true
+		r.lanes[i].take(s.hash, &r.blocks[i])
+	}
+	g.rounds++
+	g.mu.Unlock()
+	r.hash(g.kernel)
+	g.mu.Lock()
+	g.rounds--
+	for i, s := range r.streams[:r.n] {
+		g.ended(s, &r.blocks[i], r.lanes[i].err)
+	}
+	*r = round{}
+	g.idle.Put(r)
+	g.wakeOne()
+}
+
+// ended takes a stream out of its round.
+func (g *Group) ended(s *Stream, hashed *[depth]*block, err error) {
+	for _, b := range hashed {
+		if b != nil {
+			s.pending--
+			g.release(b)
+		}
+	}
+	s.busy = false
+	if s.err == nil {
+		s.err = err
+	}
+	if s.pending > 0 {
+		g.ready = append(g.ready, s)
+		g.queued += s.pending
+	}
+	if s.waiting {
+		s.wake.Signal()
+	}
+}
+
+// wakeOne has one of those who wait to be hashed look whether it can hash.
+func (g *Group) wakeOne() {
+	for _, s := range g.ready {
+		if s.waiting {
+			s.wake.Signal()
+			return
+		}
+	}
+}
+
+// leave takes a stream out of the group, when its round has ended.
+func (g *Group) leave(s *Stream) {
+	for s.busy {
+		s.waiting = true
+		s.wake.Wait()
+		s.waiting = false
+	}
+	if i := slices.Index(g.ready, s); i >= 0 {
+		g.ready = slices.Delete(g.ready, i, i+1)
+	}
+	for i, b := range s.queue {
+		if b != nil {
+			g.queued--
+			g.release(b)
+			s.queue[i] = nil
+		}
+	}
+	s.pending = 0
+	g.open--
+}
