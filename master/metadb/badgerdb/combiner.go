@@ -8,11 +8,13 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4/skl"
 
+	"tdkvs/failpoint"
 	"tdkvs/master/latency"
 	"tdkvs/master/metadb"
 )
@@ -26,8 +28,7 @@ type engine interface {
 }
 
 const (
-	maxBatch  = 256  // closures of one commit
-	queueSize = 1024 // closures waiting; more wait to be queued
+	maxBatch = 256 // closures of one commit
 	// entryOverhead is more than Badger counts for an entry beside key and value,
 	// in bytes. Badger also bounds the number of entries, to as many as there are
 	// nodes of this size in the bytes it allows: counting a node for each keeps
@@ -48,21 +49,31 @@ type request struct {
 	fn     func(metadb.Tx) error
 	upkeep bool
 	state  atomic.Int32
-	err    error // set before done
-	done   chan struct{}
+	err    error     // set before wake says false
+	wake   chan bool // true: lead; false: it is done
 }
 
 var errAbandoned = errors.New("metadb: the transaction's function ended its goroutine")
 
-// combiner runs closures in order and commits them in batches.
+// combiner runs closures in order and commits them in batches. Whoever finds nobody
+// at work becomes the leader: he runs his closure and those that have gathered,
+// commits them and wakes their callers; then the first of those that gathered
+// meanwhile leads. So a lone caller pays no hand-over.
 type combiner struct {
 	eng       engine
 	space     *space
-	batchSize int // bytes at which no further closure joins a batch
+	batchSize int       // bytes at which no further closure joins a batch
+	requests  sync.Pool // of *request, waiting and with an empty wake
 
-	queue   chan *request
-	closing chan struct{} // closed by close: no new requests
-	stopped chan struct{} // closed by run: no request will be answered any more
+	mu      sync.Mutex // guards the fields below
+	queue   []*request // in order of coming; empty while nobody leads
+	leading bool
+	closed  bool
+
+	kept slab // for the bytes of batches; the leader's
+
+	closing chan struct{} // closed with closed: no new requests
+	stopped chan struct{} // closed when nobody leads any more
 
 	follower atomic.Pointer[metadb.Follower] // told of each commit; nil: nobody is
 
@@ -72,23 +83,20 @@ type combiner struct {
 	latency latency.Histogram // of commits
 }
 
-// newCombiner starts a combiner. maxTxn is the engine's own limit on a
+// newCombiner makes a combiner. maxTxn is the engine's own limit on a
 // transaction, in bytes; a full transaction of ours, and the number of the commit,
 // must fit beside what a batch already holds.
 func newCombiner(eng engine, sp *space, maxTxn int) *combiner {
-	c := &combiner{
+	return &combiner{
 		eng:       eng,
 		space:     sp,
 		batchSize: maxTxn - metadb.MaxTxBytes - (metadb.MaxTxOps+2)*entryOverhead,
-		queue:     make(chan *request, queueSize),
 		closing:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
-	go c.run()
-	return c
 }
 
-// update queues fn and waits for the outcome.
+// update runs fn in a batch, and returns when that is durable, or fn has failed.
 func (c *combiner) update(ctx context.Context, fn func(metadb.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -96,40 +104,104 @@ func (c *combiner) update(ctx context.Context, fn func(metadb.Tx) error) error {
 	if err := c.failed(); err != nil {
 		return err
 	}
-	r := &request{ctx: ctx, fn: fn, upkeep: metadb.IsUpkeep(ctx), done: make(chan struct{})}
-	select {
-	case <-c.closing:
-		return metadb.ErrClosed
-	default:
+	r, ok := c.requests.Get().(*request)
+	if !ok {
+		r = &request{wake: make(chan bool, 1)}
 	}
-	select {
-	case c.queue <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.closing:
-		return metadb.ErrClosed
+	r.ctx, r.fn, r.upkeep = ctx, fn, metadb.IsUpkeep(ctx)
+	lead, err := c.join(r)
+	if err != nil {
+		return err
 	}
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		if r.state.CompareAndSwap(waiting, abandoned) {
-			return ctx.Err()
+	if !lead {
+		if lead, err = r.wait(); err != nil {
+			return err // whoever finds it in the queue leaves it to the collector
 		}
-		<-r.done
-	case <-c.stopped:
-		// Queued as the combiner was ending; unless it was still answered.
-		if r.state.CompareAndSwap(waiting, abandoned) {
-			return metadb.ErrClosed
-		}
-		<-r.done
 	}
-	return r.err
+	if lead {
+		c.lead(r)
+	}
+	err = r.err
+	r.ctx, r.fn, r.err = nil, nil, nil
+	r.state.Store(waiting)
+	c.requests.Put(r)
+	return err
+}
+
+// join queues a request, or makes it the leader's.
+func (c *combiner) join(r *request) (lead bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return false, metadb.ErrClosed
+	case c.leading:
+		c.queue = append(c.queue, r)
+		return false, nil
+	}
+	c.leading = true
+	r.state.Store(started)
+	return true, nil
+}
+
+// wait returns when a queued request is done or is to lead, or with the error of its
+// context when that ends before it was started.
+func (r *request) wait() (lead bool, err error) {
+	select {
+	case lead := <-r.wake:
+		return lead, nil
+	case <-r.ctx.Done():
+		if r.state.CompareAndSwap(waiting, abandoned) {
+			return false, r.ctx.Err()
+		}
+		return <-r.wake, nil
+	}
+}
+
+// next starts the first request of the queue that nobody has given up; nil where
+// there is none. The caller holds mu.
+func (c *combiner) next() *request {
+	for len(c.queue) > 0 {
+		r := c.queue[0]
+		c.queue[0] = nil
+		c.queue = c.queue[1:]
+		if r.state.CompareAndSwap(waiting, started) {
+			return r
+		}
+	}
+	return nil
+}
+
+// handOver ends the caller's lead. Where the store closes, those in the queue are
+// told so.
+func (c *combiner) handOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.next()
+	if !c.closed {
+		if c.leading = r != nil; c.leading {
+			r.wake <- true
+		}
+		return
+	}
+	for ; r != nil; r = c.next() {
+		r.err = metadb.ErrClosed
+		r.wake <- false
+	}
+	c.leading = false
+	close(c.stopped)
 }
 
 // close turns new requests away, waits for the batch under way, and answers
 // what is queued with ErrClosed. It is called once.
 func (c *combiner) close() {
+	c.mu.Lock()
+	c.closed = true
 	close(c.closing)
+	if !c.leading {
+		close(c.stopped)
+	}
+	c.mu.Unlock()
 	<-c.stopped
 }
 
@@ -141,90 +213,26 @@ func (c *combiner) failed() error {
 	return nil
 }
 
-func (c *combiner) run() {
-	finished := false
-	defer func() {
-		if !finished { // a closure called runtime.Goexit
-			go c.run()
-		}
-	}()
-	batch := make([]*request, 0, maxBatch)
-	for {
-		batch = batch[:0]
-		select {
-		case r := <-c.queue:
-			batch = append(batch, r)
-		case <-c.closing:
-			c.drain()
-			finished = true
-			close(c.stopped)
-			return
-		}
-		c.process(batch)
-		runtime.Gosched() // let those just woken queue up for the next batch
-	}
-}
-
-// drain answers what is still queued when the store closes.
-func (c *combiner) drain() {
-	for {
-		select {
-		case r := <-c.queue:
-			if r.state.CompareAndSwap(waiting, started) {
-				r.err = metadb.ErrClosed
-				close(r.done)
-			}
-		default:
-			return
-		}
-	}
-}
-
-// process runs the batch's first request and those queued behind it, commits
-// what they wrote, and wakes them. The outcome of each is known only with the
-// commit, for it may rest on what those before it wrote.
-func (c *combiner) process(batch []*request) {
-	b := batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay(), disk: c.space.state()}
+// lead runs the caller's own request, which was started, and those queued behind
+// it, commits what they wrote, and wakes them. The outcome of each is known only
+// with the commit, for it may rest on what those before it wrote.
+func (c *combiner) lead(own *request) {
+	runtime.Gosched() // let those join that are about to
+	b := &batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay(), disk: c.space.state()}
 	c.space.prepare()
-	defer b.snap.close()
-	answered := false
+	ran := false
 	defer func() {
-		if !answered { // Goexit in a closure, or a defect here: commit nothing
-			answer(b.ran, errAbandoned)
+		if !ran { // Goexit in a closure, or a defect here: commit nothing
+			b.end(own, errAbandoned)
 		}
 	}()
-	for r := batch[0]; r != nil; r = c.next(&b) {
-		if r.state.CompareAndSwap(waiting, started) {
-			b.ran = append(b.ran, r)
-			r.err = b.run(r)
-		}
+	for r := own; r != nil; r = b.next() {
+		b.ran = append(b.ran, r)
+		r.err = b.run(r)
 	}
-	b.taken()
-	err := b.commit()
-	answered = true
-	answer(b.ran, err)
-}
-
-// next takes another request if there is one and room for it.
-func (c *combiner) next(b *batchRun) *request {
-	if len(b.ran) >= maxBatch || b.bytes > c.batchSize {
-		return nil
-	}
-	select {
-	case r := <-c.queue:
-		return r
-	default:
-		return nil
-	}
-}
-
-// answer wakes the requests; err, where set, replaces their own outcomes.
-func answer(reqs []*request, err error) {
-	for _, r := range reqs {
-		if err != nil {
-			r.err = err
-		}
-		close(r.done)
+	ran = true
+	if !b.early(own) {
+		b.finish(own)
 	}
 }
 
@@ -238,15 +246,56 @@ type batchRun struct {
 	disk  metadb.DiskState
 }
 
-// run runs one closure over a copy of the tree, which takes the tree's place
-// when the closure succeeds. A panic is an error of the closure alone.
+// next starts another request if there is one and room for it.
+func (b *batchRun) next() *request {
+	if len(b.ran) >= maxBatch || b.bytes > b.batchSize {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.combiner.next()
+}
+
+// finish commits the batch whose closures have all run.
+func (b *batchRun) finish(own *request) {
+	err := errAbandoned
+	defer func() { b.end(own, err) }()
+	failpoint.At("commit/taken")
+	err = b.commit()
+}
+
+// end hands the lead over and wakes all but the leader; err, where set, replaces
+// their own outcomes.
+func (b *batchRun) end(own *request, err error) {
+	b.snap.close()
+	b.handOver()
+	answer(b.ran, own, err)
+}
+
+func answer(ran []*request, own *request, err error) {
+	for _, r := range ran {
+		if err != nil {
+			r.err = err
+		}
+		if r != own {
+			r.wake <- false // it belongs to its caller again
+		}
+	}
+}
+
+// run runs one closure over the tree, and takes back what it wrote when it fails. A
+// panic is an error of the closure alone.
 func (b *batchRun) run(r *request) (err error) {
-	t := &tx{ctx: r.ctx, snap: b.snap, tree: b.tree.Copy()}
-	defer t.end()
+	t := &tx{ctx: r.ctx, snap: b.snap, tree: b.tree, kept: &b.kept}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("metadb: panic in a transaction: %v\n%s", v, debug.Stack())
 		}
+		t.end()
+		if err != nil {
+			t.undo()
+		}
+		t.tree = nil // whoever still has t can not reach those behind it
 	}()
 	if err := r.fn(t); err != nil {
 		return err
@@ -258,7 +307,6 @@ func (b *batchRun) run(r *request) (err error) {
 		if !b.space.admits(b.disk, r.upkeep) {
 			return b.space.refusal()
 		}
-		b.tree = t.tree
 		b.bytes += t.budget.Bytes() + t.budget.Ops()*entryOverhead
 	}
 	return nil
@@ -320,7 +368,7 @@ func (b *batchRun) begin() (metadb.Pending, []byte, error) {
 func changesOf(tree *overlay) iter.Seq[metadb.Change] {
 	return func(yield func(metadb.Change) bool) {
 		tree.Scan(func(w *write) bool {
-			return yield(metadb.Change{Key: w.key, Value: w.value, Deleted: w.deleted})
+			return yield(metadb.Change{Key: w.key(), Value: w.value, Deleted: w.deleted})
 		})
 	}
 }

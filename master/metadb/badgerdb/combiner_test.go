@@ -72,9 +72,14 @@ func start(db *DB, ctx context.Context, fn func(metadb.Tx) error) <-chan error {
 // waitQueued waits until n requests are in the queue.
 func waitQueued(t *testing.T, db *DB, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); len(db.combiner.queue) < n; time.Sleep(100 * time.Microsecond) {
+	queued := func() int {
+		db.combiner.mu.Lock()
+		defer db.combiner.mu.Unlock()
+		return len(db.combiner.queue)
+	}
+	for deadline := time.Now().Add(patience); queued() < n; time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d requests queued, want %d", len(db.combiner.queue), n)
+			t.Fatalf("%d requests queued, want %d", queued(), n)
 		}
 	}
 }

@@ -11,16 +11,18 @@ import (
 // write is one pending write: a value, or the deletion of the key. Key and value
 // are owned by the batch and never change.
 type write struct {
-	key, value []byte
-	deleted    bool
+	stored  []byte // the key, as Badger has it: behind dataPrefix
+	value   []byte
+	deleted bool
 }
+
+func (w *write) key() []byte { return w.stored[1:] }
 
 // overlay holds the writes of a batch that are not committed yet, in key order.
 type overlay = btree.BTreeG[*write]
 
 func newOverlay() *overlay {
-	// Every closure copies the nodes that it writes to: small ones are cheaper.
-	return btree.NewBTreeGOptions(func(a, b *write) bool { return bytes.Compare(a.key, b.key) < 0 },
+	return btree.NewBTreeGOptions(func(a, b *write) bool { return bytes.Compare(a.stored, b.stored) < 0 },
 		btree.Options{NoLocks: true, Degree: 16})
 }
 
@@ -42,8 +44,8 @@ type cursor struct {
 	end  []byte // nil: the end of the key space
 
 	over     btree.IterG[*write]
-	overOK   bool   // over stands on an entry within bounds
-	overSeen uint64 // tx.writes when over was placed
+	overOK   bool // over stands on an entry within bounds
+	overSeen int  // how many writes of tx there were when over was placed
 
 	cur    []byte // the current key, nil when there is none
 	inBase bool   // base stands on cur
@@ -69,7 +71,7 @@ func (c *cursor) Next() {
 	}
 	switch {
 	case c.tx.tree == nil:
-	case c.overSeen != c.tx.writes: // the tree changed: find the place again
+	case c.overSeen != len(c.tx.writes): // the tree changed: find the place again
 		c.seekOverlay(append(clone(c.cur), 0))
 	case c.inOver:
 		c.stepOverlay()
@@ -105,12 +107,12 @@ func (c *cursor) seek(key []byte) {
 }
 
 func (c *cursor) seekOverlay(key []byte) {
-	c.over, c.overSeen = c.tx.tree.Iter(), c.tx.writes
-	c.overOK = c.over.Seek(&write{key: key}) && c.within(c.over.Item().key)
+	c.over, c.overSeen = c.tx.tree.Iter(), len(c.tx.writes)
+	c.overOK = c.over.Seek(c.tx.sought(key)) && c.within(c.over.Item().key())
 }
 
 func (c *cursor) stepOverlay() {
-	c.overOK = c.over.Next() && c.within(c.over.Item().key)
+	c.overOK = c.over.Next() && c.within(c.over.Item().key())
 }
 
 func (c *cursor) within(key []byte) bool {
@@ -133,14 +135,14 @@ func (c *cursor) settle() {
 		w := c.over.Item()
 		order := -1
 		if baseOK {
-			order = bytes.Compare(w.key, c.base.key())
+			order = bytes.Compare(w.key(), c.base.key())
 		}
 		if order > 0 {
 			c.cur, c.inBase = c.base.key(), true
 			return
 		}
 		if !w.deleted {
-			c.cur, c.inOver, c.inBase = w.key, true, order == 0
+			c.cur, c.inOver, c.inBase = w.key(), true, order == 0
 			return
 		}
 		c.stepOverlay()

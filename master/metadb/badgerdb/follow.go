@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -68,7 +67,7 @@ func (db *DB) Apply(ctx context.Context, seq uint64, mark []byte, changes []meta
 	}
 	tree := newOverlay()
 	for _, c := range changes {
-		tree.Set(&write{key: slices.Clone(c.Key), value: clone(c.Value), deleted: c.Deleted})
+		tree.Set(&write{stored: prefixed(nil, c.Key), value: clone(c.Value), deleted: c.Deleted})
 	}
 	if !db.enter() {
 		return metadb.ErrClosed

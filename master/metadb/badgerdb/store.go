@@ -129,9 +129,9 @@ func (s *store) commit(batch *overlay, mark []byte) error {
 	}
 	batch.Scan(func(w *write) bool {
 		if w.deleted {
-			err = txn.Delete(prefixed(nil, w.key))
+			err = txn.Delete(w.stored)
 		} else {
-			err = txn.Set(prefixed(nil, w.key), w.value)
+			err = txn.Set(w.stored, w.value)
 		}
 		return err == nil
 	})
@@ -149,9 +149,9 @@ func (s *store) commit(batch *overlay, mark []byte) error {
 	failpoint.At("commit/durable")
 	batch.Scan(func(w *write) bool {
 		if w.deleted {
-			s.rows.replace(w.key, nil, ts)
+			s.rows.replace(w.key(), nil, ts)
 		} else {
-			s.rows.replace(w.key, w.value, ts)
+			s.rows.replace(w.key(), w.value, ts)
 		}
 		return true
 	})

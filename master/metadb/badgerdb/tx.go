@@ -2,6 +2,7 @@ package badgerdb
 
 import (
 	"context"
+	"slices"
 
 	"tdkvs/master/metadb"
 	"tdkvs/master/metadb/internal/txbudget"
@@ -24,17 +25,22 @@ type tx struct {
 	ctx    context.Context
 	snap   snapshot
 	tree   *overlay // nil in a View
+	kept   *slab    // of the batch: for what is written
+	pivot  write
 	budget txbudget.Budget
-	writes uint64 // rises with every write; cursors find their place again
+	writes []replaced // so far; cursors find their place again when there are more
 	slab   slab
 	open   []*cursor // to close those that the function left open
 }
 
+// replaced is what a write has taken the place of, in the overlay.
+type replaced struct{ was, now *write } // was is nil: nothing was there
+
 var _ metadb.Tx = (*tx)(nil)
 
 func (t *tx) Get(key []byte) ([]byte, error) {
-	if t.tree != nil {
-		if w, ok := t.tree.Get(&write{key: key}); ok {
+	if t.tree != nil && t.tree.Len() > 0 {
+		if w, ok := t.tree.Get(t.sought(key)); ok {
 			if w.deleted {
 				return nil, metadb.ErrNotFound
 			}
@@ -42,6 +48,12 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 		}
 	}
 	return t.snap.get(key)
+}
+
+// sought is what the overlay is asked for by a key, until it is asked for another.
+func (t *tx) sought(key []byte) *write {
+	t.pivot.stored = prefixed(t.pivot.stored[:0], key)
+	return &t.pivot
 }
 
 func (t *tx) Set(key, value []byte) error {
@@ -59,13 +71,24 @@ func (t *tx) write(key, value []byte, w write) error {
 	if err := t.budget.Add(key, value); err != nil {
 		return err
 	}
-	both := make([]byte, len(key)+len(value)) // one allocation for the two
-	n := copy(both, key)
+	both := t.kept.take(1 + len(key) + len(value))
+	n := len(prefixed(both[:0], key))
 	copy(both[n:], value)
-	w.key, w.value = both[:n:n], both[n:]
-	t.writes++
-	t.tree.Set(&w)
+	w.stored, w.value = both[:n:n], both[n:]
+	was, _ := t.tree.Set(&w)
+	t.writes = append(t.writes, replaced{was, &w})
 	return nil
+}
+
+// undo takes back all writes: the overlay is as it was.
+func (t *tx) undo() {
+	for _, w := range slices.Backward(t.writes) {
+		if w.was == nil {
+			t.tree.Delete(w.now)
+		} else {
+			t.tree.Set(w.was)
+		}
+	}
 }
 
 func (t *tx) Scan(start, end []byte, fn func(key, value []byte) (bool, error)) error {
@@ -129,13 +152,20 @@ type slab struct{ free []byte }
 const slabSize = 8 << 10
 
 func (s *slab) keep(b []byte) []byte {
-	if len(b) > slabSize/8 {
-		return clone(b)
+	kept := s.take(len(b))
+	copy(kept, b)
+	return kept
+}
+
+// take returns n bytes with unspecified contents.
+func (s *slab) take(n int) []byte {
+	if n > slabSize/8 {
+		return make([]byte, n)
 	}
-	if len(b) > cap(s.free)-len(s.free) {
+	if n > cap(s.free)-len(s.free) {
 		s.free = make([]byte, 0, slabSize)
 	}
-	n := len(s.free)
-	s.free = append(s.free, b...)
-	return s.free[n:len(s.free):len(s.free)]
+	at := len(s.free)
+	s.free = s.free[:at+n]
+	return s.free[at : at+n : at+n]
 }
