@@ -23,6 +23,9 @@ type journal struct {
 // maxBatch bounds what one sync covers, in bytes.
 const maxBatch = 4 << 20
 
+// maxGathered is how many requests a leader does not wait for more than.
+const maxGathered = 64
+
 // request is what one caller wants appended, all under the same sync.
 type request struct {
 	items []item
@@ -75,10 +78,7 @@ func (j *journal) commit(r *request) error {
 // lead writes one batch, the first of which is the caller's own request, and
 // hands the lead over.
 func (j *journal) lead() {
-	runtime.Gosched() // let those join that are about to
-	j.mu.Lock()
-	batch := j.take()
-	j.mu.Unlock()
+	batch := j.gather()
 
 	err := j.write(batch)
 	j.handOver()
@@ -87,6 +87,22 @@ func (j *journal) lead() {
 	for _, r := range batch[1:] {
 		r.err = err
 		r.wake <- false
+	}
+}
+
+// gather takes a batch. As long as it brings more, those that are about to join are
+// let run first: they would only wait for a sync of their own. It never waits for
+// anything, and gives the processor up once where nobody else wants it.
+func (j *journal) gather() []*request {
+	for gathered := 0; ; {
+		runtime.Gosched()
+		j.mu.Lock()
+		if len(j.queue) == gathered || len(j.queue) >= maxGathered {
+			defer j.mu.Unlock()
+			return j.take()
+		}
+		gathered = len(j.queue)
+		j.mu.Unlock()
 	}
 }
 

@@ -217,7 +217,7 @@ func (c *combiner) failed() error {
 // it, commits what they wrote, and wakes them. The outcome of each is known only
 // with the commit, for it may rest on what those before it wrote.
 func (c *combiner) lead(own *request) {
-	runtime.Gosched() // let those join that are about to
+	c.gather()
 	b := &batchRun{combiner: c, snap: c.eng.snapshot(), tree: newOverlay(), disk: c.space.state()}
 	c.space.prepare()
 	ran := false
@@ -233,6 +233,19 @@ func (c *combiner) lead(own *request) {
 	ran = true
 	if !b.early(own) {
 		b.finish(own)
+	}
+}
+
+// gather lets those run that are about to join, as long as that brings more: they
+// would only wait for a commit of their own. It never waits for anything, and gives
+// the processor up once where nobody else wants it.
+func (c *combiner) gather() {
+	for gathered, more := 0, true; more && gathered < maxBatch; {
+		runtime.Gosched()
+		c.mu.Lock()
+		more = len(c.queue) > gathered
+		gathered = len(c.queue)
+		c.mu.Unlock()
 	}
 }
 
