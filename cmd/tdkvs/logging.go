@@ -19,13 +19,21 @@ func logLevels() map[string]slog.Level {
 	}
 }
 
-// newLogger makes the process's logger from checked settings.
+// newLogger makes the process's logger from checked settings. Whoever serves
+// requests ends with flushLog.
 func newLogger(w io.Writer, settings logSettings) *slog.Logger {
 	format := accesslog.Text
 	if settings.Format == "json" {
 		format = accesslog.JSON
 	}
 	return slog.New(accesslog.NewHandler(w, format, logLevels()[settings.Level]))
+}
+
+// flushLog writes the lines of requests that are still gathered.
+func flushLog(log *slog.Logger) {
+	if h, ok := log.Handler().(*accesslog.Handler); ok {
+		h.Flush()
+	}
 }
 
 // logMetadata logs, at the end of a process, how many updates shared how many

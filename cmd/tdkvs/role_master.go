@@ -51,6 +51,7 @@ func configFlag(flags *flag.FlagSet) *string {
 func runMaster(ctx context.Context, cfg masterConfig, keys credentials, lost recoverFlags, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
+	defer flushLog(log)
 	log.Info("starting", "role", "master", "version", versionText(), "data", cfg.Data, "volumes", cfg.urls())
 	if lost.wanted {
 		if err := recoverCluster(ctx, cfg, lost, log); err != nil {

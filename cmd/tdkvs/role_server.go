@@ -60,6 +60,7 @@ func serverSettings(listen, config string, dirs []string) (serverConfig, error) 
 func runServer(ctx context.Context, cfg serverConfig, given credentials, lost recoverFlags, inv invocation) error {
 	tuneMemory(inv.env)
 	log := newLogger(inv.stderr, cfg.Log)
+	defer flushLog(log)
 	log.Info("starting", "role", "server", "version", versionText(), "directories", cfg.paths())
 	var opened closers
 	return opened.close(serveStore(ctx, cfg, given, lost, inv, log, &opened))

@@ -18,17 +18,21 @@ const (
 
 // Handler is a handler of log/slog that also takes lines of requests. What it
 // derives (WithAttrs, WithGroup) is a plain handler of log/slog.
+//
+// Lines of requests that went well are gathered for up to 50 ms while there are
+// many of them. All others are written at once, and what was gathered before them:
+// lines never change their order. Flush must be called at the end.
 type Handler struct {
 	slog.Handler
 	format  Format
-	w       *lines
+	w       *gatherer
 	buffers sync.Pool // of *encoder; a line is in one until it is written
 }
 
-// NewHandler returns a handler that writes what is of a level or above to w, each
-// line by one call of Write, one after the other.
+// NewHandler returns a handler that writes what is of a level or above to w, whole
+// lines in each call of Write, one call after the other.
 func NewHandler(w io.Writer, format Format, level slog.Leveler) *Handler {
-	h := &Handler{format: format, w: &lines{w: w}}
+	h := &Handler{format: format, w: newGatherer(w)}
 	options := &slog.HandlerOptions{Level: level}
 	if format == JSON {
 		h.Handler = slog.NewJSONHandler(h.w, options)
@@ -63,18 +67,13 @@ func (h *Handler) write(l *Line) bool {
 	if !e.encode(l) {
 		return false
 	}
-	_, _ = h.w.Write(e.dst) // as slog.Logger
+	if l.Level >= slog.LevelWarn {
+		_, _ = h.w.Write(e.dst) // as slog.Logger
+	} else {
+		h.w.gather(e.dst)
+	}
 	return true
 }
 
-// lines keeps the lines of two writers apart.
-type lines struct {
-	mu sync.Mutex
-	w  io.Writer // guarded by mu
-}
-
-func (l *lines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(line)
-}
+// Flush writes what was gathered.
+func (h *Handler) Flush() { h.w.flush() }
