@@ -138,6 +138,7 @@ const ownPrefix = "/-/"
 func continueEmpty(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
 		w.WriteHeader(http.StatusContinue)
+		_ = flushConn(r.Context()) // where it fails, so will the answer
 	}
 }
 

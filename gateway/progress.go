@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -87,10 +88,11 @@ type writer struct {
 	info    s3api.RequestInfo
 	id      [1]string // of the request; the header's value
 	path    string    // of the request, as it was sent
+	ctx     context.Context
 }
 
 func newWriter(w http.ResponseWriter, r *http.Request, timeout time.Duration) *writer {
-	out := &writer{ResponseWriter: w, timeout: timeout, began: time.Now(), id: [1]string{newRequestID()}, path: r.URL.EscapedPath()}
+	out := &writer{ResponseWriter: w, timeout: timeout, began: time.Now(), id: [1]string{newRequestID()}, path: r.URL.EscapedPath(), ctx: r.Context()}
 	out.renew(out.began) // over the deadline of the request before this one
 	return out
 }
@@ -129,7 +131,10 @@ func (w *writer) Write(p []byte) (int, error) {
 // FlushError sends what is buffered.
 func (w *writer) FlushError() error {
 	w.sending()
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
+		return err
+	}
+	return flushConn(w.ctx)
 }
 
 // sending gives the client time for what comes next, and notes when the first was

@@ -34,6 +34,7 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 		IdleTimeout:       IdleTimeout,
 		MaxHeaderBytes:    MaxHeaderBytes,
 		ErrorLog:          log.New(serverLog{logger}, "", 0),
+		ConnContext:       withConn,
 	}
 }
 

@@ -26,7 +26,7 @@ func (b *bench) start(t *testing.T) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, NewServer(b.handler, nil), listener, patience) }()
+	go func() { done <- Serve(ctx, NewServer(b.handler, nil), Gather(listener), patience) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -244,7 +244,7 @@ func TestServeEnds(t *testing.T) {
 			addr := listener.Addr().String()
 			ctx, cancel := context.WithCancel(t.Context())
 			served := make(chan error, 1)
-			go func() { served <- Serve(ctx, NewServer(h, nil), listener, grace) }()
+			go func() { served <- Serve(ctx, NewServer(h, nil), Gather(listener), grace) }()
 			got := make(chan error, 1)
 			go func() {
 				resp, err := http.Get("http://" + addr + "/")

@@ -47,7 +47,7 @@ func (f front) run(ctx context.Context, workers ...component) error {
 		f.log.Warn("the admin command will not know by the data directory where the store is", "error", err)
 	}
 	server := gateway.NewServer(handler, f.log)
-	serving := serveHTTP(server, listener, f.address.ShutdownTimeout, f.log)
+	serving := serveHTTP(server, gateway.Gather(listener), f.address.ShutdownTimeout, f.log)
 	announced := func(ctx context.Context) error {
 		// What connects from here on waits in the listener's queue at worst.
 		hello := banner{endpoint: endpoint, credentials: f.keys, region: f.settings.Region, sample: sampleFile()}
