@@ -101,23 +101,21 @@ func listObjects(ctx context.Context, tx metadb.Tx, req meta.ListRequest, page *
 	}
 	cur := tx.Seek(r.Start, r.End)
 	defer closeCursor(cur, &err)
+	begin := len(metadb.ObjectKey(req.Bucket, "")) // of keys, in those of rows
+	var rows metadb.Listing
 	for last := ""; cur.Valid(); {
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		_, key, ok := metadb.ParseObjectKey(cur.Key())
-		if !ok {
-			return metadb.ErrBadRecord
 		}
 		row, err := cur.Value()
 		if err != nil {
 			return err
 		}
-		o, err := metadb.UnmarshalListing(row)
+		o, shown, err := rows.Row(cur.Key()[begin:], row)
 		if err != nil {
 			return err
 		}
-		if o.DeleteMarker {
+		if !shown {
 			cur.Next()
 			continue
 		}
@@ -125,16 +123,30 @@ func listObjects(ctx context.Context, tx metadb.Tx, req meta.ListRequest, page *
 			page.Truncated, page.Next = true, last
 			return nil
 		}
-		if cp, ok := group.common(key); ok {
+		if cp, ok := group.common(o.Key); ok {
 			page.Prefixes = append(page.Prefixes, cp)
 			last = cp
 			cur.SeekTo(metadb.ObjectRange(req.Bucket, cp).End)
 			continue
 		}
-		o.Bucket, o.Key = req.Bucket, key
-		page.Objects = append(page.Objects, o)
-		last = key
+		page.Objects = appendListed(page.Objects, o, limit)
+		last = o.Key
 		cur.Next()
 	}
 	return nil
+}
+
+// fewListed is how many objects most pages have at most that are not full.
+const fewListed = 32
+
+// appendListed is append for a page, which is short or, most often, full.
+func appendListed(page []meta.Listed, o meta.Listed, limit int) []meta.Listed {
+	if len(page) == cap(page) {
+		room := fewListed
+		if len(page) > 0 {
+			room = limit
+		}
+		page = append(make([]meta.Listed, 0, min(room, limit)), page...)
+	}
+	return append(page, o)
 }

@@ -91,11 +91,11 @@ func (h *handler) writeObjects(doc *document, l listing, page *meta.ListPage, ow
 		doc.open("Contents")
 		l.keys.text(doc, "Key", obj.Key)
 		doc.time("LastModified", obj.Modified)
-		stored(doc, obj)
+		stored(doc, obj.ETag, meta.Checksum{Algorithm: obj.ChecksumAlgorithm, Type: obj.ChecksumType}, obj.Size)
 		if owner {
 			doc.owner("Owner", h.ownerOf(obj.Owner))
 		}
-		doc.text("StorageClass", storageClass(obj.Headers))
+		doc.text("StorageClass", ClassName(obj.StorageClass))
 		doc.close("Contents")
 	}
 	l.keys.prefixes(doc, page.Prefixes)

@@ -243,7 +243,7 @@ func (e *xmlElement) objects() meta.ListPage {
 	page := meta.ListPage{Prefixes: e.prefixes(), Truncated: e.text("IsTruncated") == "true"}
 	for _, c := range e.children {
 		if c.name == "Contents" {
-			page.Objects = append(page.Objects, meta.Object{Key: c.text("Key")})
+			page.Objects = append(page.Objects, meta.Listed{Key: c.text("Key")})
 		}
 	}
 	return page

@@ -102,11 +102,11 @@ func (l listing) bounds(doc *document, truncated bool) {
 }
 
 // stored writes what listings say of the bytes of an object.
-func stored(doc *document, obj *meta.Object) {
-	doc.etag(obj.ETag)
-	if obj.Checksum.Algorithm != "" {
-		doc.text("ChecksumAlgorithm", obj.Checksum.Algorithm)
-		doc.optional("ChecksumType", obj.Checksum.Type)
+func stored(doc *document, etag string, sum meta.Checksum, size int64) {
+	doc.etag(etag)
+	if sum.Algorithm != "" {
+		doc.text("ChecksumAlgorithm", sum.Algorithm)
+		doc.optional("ChecksumType", sum.Type)
 	}
-	doc.int("Size", obj.Size)
+	doc.int("Size", size)
 }

@@ -211,9 +211,9 @@ func FuzzContinuation(f *testing.F) {
 func BenchmarkListPage(b *testing.B) {
 	page := meta.ListPage{}
 	for i := range 1000 {
-		page.Objects = append(page.Objects, meta.Object{
+		page.Objects = append(page.Objects, meta.Listed{
 			Key: fmt.Sprintf("photos/2024/%08d.jpg", i), Size: 1 << 20, Modified: time.Unix(1700000000, 0),
-			Digests: meta.Digests{ETag: "0123456789abcdef0123456789abcdef", Checksum: meta.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT"}},
+			ETag: "0123456789abcdef0123456789abcdef", ChecksumAlgorithm: "CRC64NVME", ChecksumType: "FULL_OBJECT",
 		})
 	}
 	h := &handler{}

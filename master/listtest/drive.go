@@ -276,7 +276,7 @@ func (d *driver) compareObjects(req meta.ListRequest) meta.ListPage {
 	}
 	want := d.ref.objects(req)
 	if !slices.Equal(got.Prefixes, want.Prefixes) || got.Truncated != want.Truncated || got.Next != want.Next ||
-		!slices.EqualFunc(got.Objects, want.Objects, func(a, b meta.Object) bool { return a.Key == b.Key }) {
+		!slices.EqualFunc(got.Objects, want.Objects, func(a, b meta.Listed) bool { return a.Key == b.Key }) {
 		d.t.Fatalf("objects %+v, case %d:\n got %s\nwant %s", req, d.done, showObjects(got), showObjects(want))
 	}
 	return got

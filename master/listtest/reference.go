@@ -133,7 +133,7 @@ func (r *reference) objects(req meta.ListRequest) (page meta.ListPage) {
 		if prefixes[name] {
 			page.Prefixes = append(page.Prefixes, name)
 		} else {
-			page.Objects = append(page.Objects, meta.Object{Key: name})
+			page.Objects = append(page.Objects, meta.Listed{Key: name})
 		}
 	}
 	return page

@@ -37,10 +37,21 @@ type ListRequest struct {
 	Limit int // entries (objects and common prefixes together), 0 to 1000
 }
 
-// ListPage is a page in key order. Objects carry what a listing shows: key,
-// size, ETag, times, owner, checksum algorithm and type, storage class.
+// Listed is an object as a listing of current versions shows it.
+type Listed struct {
+	Key               string
+	Modified          time.Time
+	Size              int64
+	ETag              string // as in Digests
+	ChecksumAlgorithm string // as in Checksum; empty: none
+	ChecksumType      string
+	StorageClass      string // as in Headers
+	Owner             string
+}
+
+// ListPage is a page in key order.
 type ListPage struct {
-	Objects   []Object
+	Objects   []Listed
 	Prefixes  []string
 	Truncated bool
 	Next      string // the last key or common prefix of the page, when truncated

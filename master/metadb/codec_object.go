@@ -103,7 +103,7 @@ func UnmarshalObject(b []byte) (ObjectRow, error) {
 	return o, d.err
 }
 
-// UnmarshalListing decodes only what a listing shows: size, time, ETag,
+// UnmarshalListing decodes only what a listing of versions shows: size, time, ETag,
 // checksum algorithm and type, storage class, owner, version id and whether it
 // is a delete marker.
 func UnmarshalListing(b []byte) (meta.Object, error) {

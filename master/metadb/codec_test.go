@@ -501,3 +501,53 @@ func TestUnmarshalVersioning(t *testing.T) {
 		t.Errorf("an empty row: %v", err)
 	}
 }
+
+// TestListing reads rows one after the other, as a page does: each comes out as it
+// was written, and stays when key and row are used for something else.
+func TestListing(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("k", 40<<10)
+	want := []meta.Listed{
+		{Key: "a", Modified: at, Size: 1, ETag: "e1", Owner: "o", StorageClass: "GLACIER", ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT"},
+		{Key: "b", Modified: at, Size: 2, ETag: "e2", Owner: "o", StorageClass: "GLACIER", ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT"},
+		{Key: "c", Modified: at, ETag: "e2", Owner: "another"},
+		{Key: long, Modified: at, ETag: strings.Repeat("e", 2000), Owner: "o"},
+		{Key: "", Modified: at},
+	}
+	for i := range 5000 {
+		want = append(want, meta.Listed{Key: fmt.Sprint("key ", i), Modified: at, ETag: fmt.Sprint("etag ", i), Owner: fmt.Sprint(i / 100)})
+	}
+	var l metadb.Listing
+	got := make([]meta.Listed, 0, len(want))
+	for i, o := range want {
+		row, err := metadb.MarshalObject(&metadb.ObjectRow{Object: meta.Object{
+			Size: o.Size, Modified: o.Modified, Owner: o.Owner, VersionID: "v", DeleteMarker: i%10 == 7,
+			Digests:    meta.Digests{ETag: o.ETag, Checksum: meta.Checksum{Algorithm: o.ChecksumAlgorithm, Type: o.ChecksumType, Value: "x"}},
+			Attributes: meta.Attributes{Headers: meta.Headers{StorageClass: o.StorageClass, ContentType: "text/plain"}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := []byte(o.Key)
+		listed, shown, err := l.Row(key, row)
+		if err != nil || shown != (i%10 != 7) {
+			t.Fatalf("row %d: shown %v, %v", i, shown, err)
+		}
+		clear(key)
+		clear(row)
+		if !shown {
+			listed = o
+		}
+		got = append(got, listed)
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Fatalf("row %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	for _, bad := range [][]byte{nil, {0}, {99}, {1, 0x0A, 5, 'x'}, {1, 0x18, 1}} {
+		if _, shown, err := l.Row([]byte("k"), bad); err == nil || shown {
+			t.Errorf("%x: shown %v, %v", bad, shown, err)
+		}
+	}
+}
