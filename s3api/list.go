@@ -88,15 +88,14 @@ func (h *handler) writeObjects(doc *document, l listing, page *meta.ListPage, ow
 	l.bounds(doc, page.Truncated)
 	for i := range page.Objects {
 		obj := &page.Objects[i]
-		doc.open("Contents")
-		l.keys.text(doc, "Key", obj.Key)
-		doc.time("LastModified", obj.Modified)
-		stored(doc, obj.ETag, meta.Checksum{Algorithm: obj.ChecksumAlgorithm, Type: obj.ChecksumType}, obj.Size)
+		doc.b = l.keys.append(append(doc.b, "<Contents><Key>"...), obj.Key)
+		doc.b = appendTime(append(doc.b, "</Key><LastModified>"...), obj.Modified)
+		doc.b = appendStored(append(doc.b, "</LastModified>"...), obj.ETag, obj.ChecksumAlgorithm, obj.ChecksumType, obj.Size)
 		if owner {
 			doc.owner("Owner", h.ownerOf(obj.Owner))
 		}
-		doc.text("StorageClass", ClassName(obj.StorageClass))
-		doc.close("Contents")
+		doc.b = appendText(append(doc.b, "<StorageClass>"...), ClassName(obj.StorageClass))
+		doc.b = append(doc.b, "</StorageClass></Contents>"...)
 	}
 	l.keys.prefixes(doc, page.Prefixes)
 	doc.close("ListBucketResult")

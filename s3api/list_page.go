@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tdkvs/master/meta"
 	"tdkvs/s3api/s3err"
 )
 
@@ -101,12 +100,18 @@ func (l listing) bounds(doc *document, truncated bool) {
 	doc.bool("IsTruncated", truncated)
 }
 
-// stored writes what listings say of the bytes of an object.
-func stored(doc *document, etag string, sum meta.Checksum, size int64) {
-	doc.etag(etag)
-	if sum.Algorithm != "" {
-		doc.text("ChecksumAlgorithm", sum.Algorithm)
-		doc.optional("ChecksumType", sum.Type)
+// appendStored appends what listings say of the bytes of an object.
+func appendStored(b []byte, etag, algorithm, sumType string, size int64) []byte {
+	b = appendText(append(b, "<ETag>&quot;"...), etag)
+	b = append(b, "&quot;</ETag>"...)
+	if algorithm != "" {
+		b = appendText(append(b, "<ChecksumAlgorithm>"...), algorithm)
+		b = append(b, "</ChecksumAlgorithm>"...)
+		if sumType != "" {
+			b = appendText(append(b, "<ChecksumType>"...), sumType)
+			b = append(b, "</ChecksumType>"...)
+		}
 	}
-	doc.int("Size", size)
+	b = strconv.AppendInt(append(b, "<Size>"...), size, 10)
+	return append(b, "</Size>"...)
 }

@@ -88,7 +88,7 @@ func (h *handler) writeVersion(doc *document, keys keyEncoder, v *meta.Version) 
 	doc.bool("IsLatest", v.Latest)
 	doc.time("LastModified", v.Modified)
 	if !v.DeleteMarker {
-		stored(doc, v.ETag, v.Checksum, v.Size)
+		doc.b = appendStored(doc.b, v.ETag, v.Checksum.Algorithm, v.Checksum.Type, v.Size)
 	}
 	doc.owner("Owner", h.ownerOf(v.Owner))
 	if !v.DeleteMarker {

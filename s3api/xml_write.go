@@ -186,12 +186,16 @@ type keyEncoder struct{ kind string } // as sent; empty: plainly
 
 func (e keyEncoder) text(d *document, name, value string) {
 	d.open(name)
-	if e.kind != "" {
-		d.b = appendURL(d.b, value)
-	} else {
-		d.b = appendText(d.b, value)
-	}
+	d.b = e.append(d.b, value)
 	d.close(name)
+}
+
+// append appends a key.
+func (e keyEncoder) append(b []byte, key string) []byte {
+	if e.kind != "" {
+		return appendURL(b, key)
+	}
+	return appendText(b, key)
 }
 
 func (e keyEncoder) optional(d *document, name, value string) {
