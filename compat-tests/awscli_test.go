@@ -3,9 +3,11 @@ package compattests
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,19 +41,20 @@ func awsCLIs(t testing.TB) map[string]string {
 	return found
 }
 
-// eachAWSCLI runs a test with each version of the aws CLI against one process, and with the first on PATH against a cluster.
+// eachAWSCLI runs a test against one process and against a cluster, with each version of the aws CLI in one of the two, and
+// with the only one in both.
 func eachAWSCLI(t *testing.T, test func(t *testing.T, a awsCLI)) {
 	t.Helper()
 	programs := awsCLIs(t)
+	versions := slices.Sorted(maps.Keys(programs))
 	eachDeployment(t, func(t *testing.T, d *deployment) {
-		if d.kind == clusterKind {
-			test(t, d.awsCLI(t))
-			return
-		}
-		for version, path := range programs {
+		for i, version := range versions {
+			if here := d.kind == serverKind == (i%2 == 0); !here && len(versions) > 1 {
+				continue
+			}
 			t.Run(strings.ReplaceAll(version, "/", " "), func(t *testing.T) {
 				a := d.awsCLI(t)
-				a.path = path
+				a.path = programs[version]
 				test(t, a)
 			})
 		}
