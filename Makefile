@@ -120,7 +120,11 @@ COUNT ?= 1
 .PHONY: bench
 bench: build ## benchmarks of every package, and of the binary with 32 clients (BENCH=regexp COUNT=10 for benchstat)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 $(TESTFLAGS) $(UNIT_PACKAGES)
-	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench '$(BENCH)' -benchtime 20000x -count $(COUNT) -timeout 0 $(TESTFLAGS) ./compat-tests
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench '$(BENCH)' -skip LibraryRatio -benchtime 20000x -count $(COUNT) -timeout 0 $(TESTFLAGS) ./compat-tests
+
+.PHONY: ratio
+ratio: build ## the store beside a server that stores nothing, by minio-go, in turns (COUNT=5 rounds)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench LibraryRatio -benchtime $(COUNT)x -timeout 0 $(TESTFLAGS) ./compat-tests
 
 FUZZTIME ?= 10s
 .PHONY: fuzz
