@@ -31,18 +31,17 @@ func (e *Engine) putObject(ctx context.Context, req meta.PutRequest, payload met
 		Bucket: req.Bucket, Key: req.Key, Owner: req.Owner, Attributes: req.Attributes,
 		Modified: req.Modified.UTC().Truncate(time.Millisecond),
 	}
-	describe := func(s shape) ([]byte, error) {
-		o := obj
-		o.Size, o.Digests = s.size, s.digests
-		if o.Modified.IsZero() {
-			o.Modified = s.read
-		}
-		return metadb.MarshalDescriptor(&metadb.Descriptor{
-			Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, Object: o, Code: s.code, Shard: s.shard,
-		})
-	}
-	if _, err := describe(shape{}); err != nil {
+	descriptor := metadb.Descriptor{Bucket: obj.Bucket, Key: obj.Key, Object: obj}
+	if err := metadb.CheckDescriptor(&descriptor); err != nil {
 		return meta.Object{}, err
+	}
+	describe := func(s shape) ([]byte, error) {
+		d := descriptor // shards are described side by side
+		d.Object.Size, d.Object.Digests, d.Code, d.Shard = s.size, s.digests, s.code, s.shard
+		if d.Object.Modified.IsZero() {
+			d.Object.Modified = s.read
+		}
+		return metadb.MarshalDescriptor(&d)
 	}
 	l, done := e.layouts.write() // before the bucket is read: a change of its replicas comes with a new layout
 	defer done()

@@ -70,6 +70,9 @@ func (t *targets) instead(of meta.VolumeID) (number meta.VolumeID, ok bool) {
 
 // choose returns as many volumes as there are pieces. Its caller holds mu.
 func (t *targets) choose() []meta.VolumeID {
+	if !slices.ContainsFunc(t.home, func(v meta.VolumeID) bool { return !t.takes(v) }) {
+		return slices.Clone(t.home)
+	}
 	volumes, _, err := t.layout.candidates(t.hash, len(t.home), t.takes)
 	if err != nil {
 		return nil

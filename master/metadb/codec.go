@@ -26,8 +26,8 @@ var (
 // fields are written in order of their numbers, so a record has one encoding.
 type encoder struct{ b []byte }
 
-func newRecord(size int) *encoder {
-	return &encoder{append(make([]byte, 0, size), recordVersion)}
+func newRecord(size int) encoder {
+	return encoder{append(make([]byte, 0, size), recordVersion)}
 }
 
 func (e *encoder) uint(num protowire.Number, v uint64) {
@@ -66,11 +66,22 @@ func (e *encoder) bytes(num protowire.Number, v []byte) {
 	e.b = protowire.AppendBytes(e.b, v)
 }
 
-// message writes a nested message: an element of a list, even when empty.
-func (e *encoder) message(num protowire.Number, fill func(*encoder)) {
-	var sub encoder
-	fill(&sub)
-	e.bytes(num, sub.b)
+// open begins a nested message: an element of a list, even when empty. What is written
+// until close, with what open returned, is in it.
+func (e *encoder) open(num protowire.Number) (at int) {
+	e.b = protowire.AppendTag(e.b, num, protowire.BytesType)
+	e.b = append(e.b, 0) // most are shorter than 128 bytes
+	return len(e.b)
+}
+
+// close ends a nested message: its length goes before it.
+func (e *encoder) close(at int) {
+	n := len(e.b) - at
+	if longer := protowire.SizeVarint(uint64(n)) - 1; longer > 0 {
+		e.b = append(e.b, make([]byte, longer)...)
+		copy(e.b[at+longer:], e.b[at:at+n])
+	}
+	protowire.AppendVarint(e.b[:at-1], uint64(n))
 }
 
 // strings writes a map as entries {1: name, 2: value} in order of name.
@@ -81,10 +92,10 @@ func (e *encoder) strings(num protowire.Number, m map[string]string) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		e.message(num, func(sub *encoder) {
-			sub.str(1, name)
-			sub.str(2, m[name])
-		})
+		at := e.open(num)
+		e.str(1, name)
+		e.str(2, m[name])
+		e.close(at)
 	}
 }
 

@@ -33,12 +33,12 @@ func MarshalBucket(b meta.Bucket) ([]byte, error) {
 	e.str(3, b.Region)
 	e.str(4, string(b.Versioning))
 	if b.Lock != (meta.BucketLock{}) {
-		e.message(5, func(sub *encoder) {
-			sub.bool(1, b.Lock.Enabled)
-			sub.str(2, string(b.Lock.Mode))
-			sub.int(3, int64(b.Lock.Days))
-			sub.int(4, int64(b.Lock.Years))
-		})
+		at := e.open(5)
+		e.bool(1, b.Lock.Enabled)
+		e.str(2, string(b.Lock.Mode))
+		e.int(3, int64(b.Lock.Days))
+		e.int(4, int64(b.Lock.Years))
+		e.close(at)
 	}
 	e.int(6, int64(b.Replicas))
 	return e.record("bucket")

@@ -43,10 +43,47 @@ func MarshalDescriptor(x *Descriptor) ([]byte, error) {
 	e.str(3, x.VersionID)
 	e.str(4, x.UploadID)
 	e.int(5, int64(x.PartNumber))
-	e.message(6, func(sub *encoder) { sub.object(&o) })
+	at := e.open(6)
+	e.object(&o)
+	e.close(at)
 	e.code(7, x.Code)
 	e.int(8, int64(x.Shard))
 	return e.record("blob descriptor")
+}
+
+// CheckDescriptor fails as MarshalDescriptor does. What is far from the limit, as almost
+// all is, costs no encoding.
+func CheckDescriptor(x *Descriptor) error {
+	if x.atMost() <= meta.MaxRecordPayload {
+		return nil
+	}
+	_, err := MarshalDescriptor(x)
+	return err
+}
+
+// atMost is more than the length of the encoded descriptor, in bytes.
+func (x *Descriptor) atMost() int {
+	const (
+		fixed = 1 << 10 // numbers, and tag and length of each text
+		entry = 32      // the same of an entry of a map
+	)
+	o := &x.Object
+	n := fixed
+	for _, s := range [...]string{
+		x.Bucket, x.Key, x.VersionID, x.UploadID,
+		o.ETag, o.Checksum.Algorithm, o.Checksum.Type, o.Checksum.Value, o.Owner, o.VersionID, o.UploadID, o.Manifest,
+		o.Headers.StorageClass, o.Headers.ContentType, o.Headers.CacheControl, o.Headers.ContentDisposition,
+		o.Headers.ContentEncoding, o.Headers.ContentLanguage, o.Headers.Expires, o.Headers.WebsiteRedirect,
+		string(o.Lock.Retention.Mode), string(o.Lock.LegalHold),
+	} {
+		n += len(s)
+	}
+	for _, m := range [...]map[string]string{o.UserMeta, o.Tags} {
+		for name, value := range m {
+			n += entry + len(name) + len(value)
+		}
+	}
+	return n
 }
 
 // UnmarshalDescriptor decodes a descriptor. The object's bucket and key are set

@@ -91,10 +91,10 @@ func compare(a, b int64) int {
 func MarshalManifestIndex(x ManifestIndex) ([]byte, error) {
 	e := newRecord(16 * (1 + len(x.Chunks)))
 	for _, c := range x.Chunks {
-		e.message(1, func(sub *encoder) {
-			sub.int(1, int64(c.Part))
-			sub.int(2, c.Offset)
-		})
+		at := e.open(1)
+		e.int(1, int64(c.Part))
+		e.int(2, c.Offset)
+		e.close(at)
 	}
 	return e.record("manifest index")
 }
@@ -131,7 +131,9 @@ func MarshalManifestChunk(parts []meta.Part) (row []byte, n int, err error) {
 	grown := 0
 	for n < len(parts) && n < MaxChunkParts {
 		before := len(e.b)
-		e.message(1, func(sub *encoder) { sub.part(&parts[n]) })
+		at := e.open(1)
+		e.part(&parts[n])
+		e.close(at)
 		grown += growth(&parts[n])
 		if len(e.b)+grown > meta.MaxRecordPayload && n > 0 {
 			e.b = e.b[:before]
@@ -149,7 +151,9 @@ func MarshalManifestChunk(parts []meta.Part) (row []byte, n int, err error) {
 func MarshalManifestRow(parts []meta.Part) ([]byte, error) {
 	e := newRecord(160 * len(parts))
 	for i := range parts {
-		e.message(1, func(sub *encoder) { sub.part(&parts[i]) })
+		at := e.open(1)
+		e.part(&parts[i])
+		e.close(at)
 	}
 	if len(e.b) > MaxValue {
 		return e.record("manifest chunk")
@@ -186,7 +190,9 @@ func MarshalCompleted(c *Completed) ([]byte, error) {
 	e := newRecord(256)
 	e.str(1, c.Object.Bucket)
 	e.str(2, c.Object.Key)
-	e.message(3, func(sub *encoder) { sub.object(&c.Object) })
+	at := e.open(3)
+	e.object(&c.Object)
+	e.close(at)
 	e.time(4, c.Completed)
 	return e.record("completed upload")
 }

@@ -141,12 +141,12 @@ func UnmarshalRebalance(b []byte) (Rebalance, error) {
 
 func (e *encoder) stuck(num protowire.Number, all []Stuck) {
 	for _, s := range all {
-		e.message(num, func(sub *encoder) {
-			sub.uint(1, uint64(s.Volume))
-			sub.uint(2, s.Damaged)
-			sub.uint(3, s.Parts)
-			sub.uint(4, s.Short)
-		})
+		at := e.open(num)
+		e.uint(1, uint64(s.Volume))
+		e.uint(2, s.Damaged)
+		e.uint(3, s.Parts)
+		e.uint(4, s.Short)
+		e.close(at)
 	}
 }
 

@@ -57,11 +57,11 @@ func (e *encoder) lock(num protowire.Number, l meta.Lock) {
 	if l == (meta.Lock{}) {
 		return
 	}
-	e.message(num, func(sub *encoder) {
-		sub.str(1, string(l.Retention.Mode))
-		sub.time(2, l.Retention.Until)
-		sub.str(3, string(l.LegalHold))
-	})
+	at := e.open(num)
+	e.str(1, string(l.Retention.Mode))
+	e.time(2, l.Retention.Until)
+	e.str(3, string(l.LegalHold))
+	e.close(at)
 }
 
 func (d *decoder) lock() meta.Lock {
@@ -83,11 +83,11 @@ func (d *decoder) lock() meta.Lock {
 
 func (e *encoder) extents(num protowire.Number, extents []meta.Extent) {
 	for i := range extents {
-		e.message(num, func(sub *encoder) {
-			sub.int(1, extents[i].Size)
-			sub.pieces(2, extents[i].Pieces)
-			sub.code(3, extents[i].Code)
-		})
+		at := e.open(num)
+		e.int(1, extents[i].Size)
+		e.pieces(2, extents[i].Pieces)
+		e.code(3, extents[i].Code)
+		e.close(at)
 	}
 }
 
@@ -113,10 +113,10 @@ func (e *encoder) code(num protowire.Number, c meta.Code) {
 	if c == (meta.Code{}) {
 		return
 	}
-	e.message(num, func(sub *encoder) {
-		sub.int(1, int64(c.Data))
-		sub.int(2, int64(c.Parity))
-	})
+	at := e.open(num)
+	e.int(1, int64(c.Data))
+	e.int(2, int64(c.Parity))
+	e.close(at)
 }
 
 func (d *decoder) code() meta.Code {
@@ -136,13 +136,12 @@ func (d *decoder) code() meta.Code {
 
 func (e *encoder) pieces(num protowire.Number, pieces []meta.Piece) {
 	for i := range pieces {
-		e.message(num, func(sub *encoder) {
-			if pieces[i].Missing() {
-				return
-			}
-			sub.uint(1, uint64(pieces[i].Volume))
-			sub.bytes(2, pieces[i].Blob[:])
-		})
+		at := e.open(num)
+		if !pieces[i].Missing() {
+			e.uint(1, uint64(pieces[i].Volume))
+			e.bytes(2, pieces[i].Blob[:])
+		}
+		e.close(at)
 	}
 }
 

@@ -133,19 +133,19 @@ func MarshalTopology(t *Topology) ([]byte, error) {
 	e.uint(5, uint64(t.Placement))
 	e.uint(6, uint64(t.NextVolume))
 	for _, v := range t.Volumes {
-		e.message(7, func(sub *encoder) {
-			sub.uint(1, uint64(v.Number))
-			sub.str(2, v.UUID)
-			sub.str(3, v.Name)
-			sub.uint(4, uint64(v.State))
-			sub.str(5, v.Zone)
-		})
+		at := e.open(7)
+		e.uint(1, uint64(v.Number))
+		e.str(2, v.UUID)
+		e.str(3, v.Name)
+		e.uint(4, uint64(v.State))
+		e.str(5, v.Zone)
+		e.close(at)
 	}
 	for _, s := range t.Slots {
-		e.message(8, func(sub *encoder) {
-			sub.uint(1, uint64(s.Volume))
-			sub.uint(2, uint64(s.State))
-		})
+		at := e.open(8)
+		e.uint(1, uint64(s.Volume))
+		e.uint(2, uint64(s.State))
+		e.close(at)
 	}
 	e.int(9, int64(t.Replicas))
 	e.int(10, int64(t.ReplicasConfigured))
