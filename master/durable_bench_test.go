@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,22 +31,27 @@ func BenchmarkDurablePut(b *testing.B) {
 			b.ReportAllocs()
 			before := s.usage(b)
 			b.ResetTimer()
+			took := make([]time.Duration, b.N)
 			var next atomic.Int64
 			var wg sync.WaitGroup
 			for range clients {
 				wg.Go(func() {
 					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						began := time.Now()
 						req := meta.PutRequest{Bucket: bucket, Key: fmt.Sprintf("2026/album-%03d/IMG_%08d.jpg", n%500, n), Size: int64(len(body))}
 						if _, err := s.engine.PutObject(b.Context(), req, newPayload(body)); err != nil {
 							b.Error(err)
 							return
 						}
+						took[n-1] = time.Since(began)
 					}
 				})
 			}
 			wg.Wait()
 			b.StopTimer()
 			s.usage(b).report(b, before)
+			slices.Sort(took)
+			b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-us")
 		})
 	}
 }
