@@ -60,6 +60,19 @@ type Descriptor func() ([]byte, error)
 // of it. A volume in the same process has no need to say so.
 type Watched interface{ Taken() }
 
+// Block is a run of verified bytes that lies within one block of a blob.
+type Block struct {
+	Bytes []byte
+	Whole bool   // it is the whole block
+	Sum   uint32 // of a whole one: its BlockCRC
+}
+
+// BlockReader is what the reader of a Get may be: it gives the range block by block,
+// without a copy. The bytes are valid until the next call; at the end it is io.EOF.
+type BlockReader interface {
+	NextBlock() (Block, error)
+}
+
 // Info is what a store knows of one blob.
 type Info struct {
 	ID         BlobID

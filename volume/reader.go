@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -27,6 +28,8 @@ type blobReader struct {
 	run       int64  // blocks to read at a time; buf holds as many
 	raw       []byte // blocks with their sums, read and not yet verified
 	cur       []byte // verified and not yet handed out
+	sum       uint32 // of the block that cur is of
+	full      int    // the length of that block, where cur was all of it; else 0
 	file      blobFile
 	closed    bool
 	err       error
@@ -75,6 +78,18 @@ func (r *blobReader) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
+// NextBlock implements BlockReader.
+func (r *blobReader) NextBlock() (Block, error) {
+	if len(r.cur) == 0 {
+		if err := r.advance(); err != nil {
+			return Block{}, err
+		}
+	}
+	b := Block{Bytes: r.cur, Whole: len(r.cur) == r.full, Sum: r.sum}
+	r.cur = nil
+	return b, nil
+}
+
 // Close implements io.Closer. It never fails.
 func (r *blobReader) Close() error {
 	if r.closed {
@@ -117,6 +132,10 @@ func (r *blobReader) verifyNext() error {
 	r.raw = r.raw[n+sumLen:]
 	start := block * BlockSize
 	r.cur = raw[r.next-start : min(n, r.end-start)]
+	r.full = 0
+	if int64(len(r.cur)) == n {
+		r.sum, r.full = binary.LittleEndian.Uint32(raw[n:]), len(r.cur)
+	}
 	r.next = start + n
 	return nil
 }

@@ -73,6 +73,7 @@ func TestRemoteVolumeStaysItself(t *testing.T) {
 		t.Error(err)
 	}
 	current.Store(secondServer)
+	firstServer.Shutdown(ctx) // a process that has gone holds no connections
 	if status, err := bound.Status(ctx); err == nil && status.Volume != second {
 		t.Errorf("status of %s: %v", status.Volume, err)
 	}

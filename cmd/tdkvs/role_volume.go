@@ -50,7 +50,13 @@ func serveVolume(ctx context.Context, cfg volumeConfig, inv invocation, store *v
 		"set cluster_secret to the same value for the master and for every volume")
 	log.Info("serving", "address", listener.Addr().String())
 	server := volumehttp.NewHTTPServer(withMetrics(handler, store, cfg, log), log)
-	err = serve(ctx, serveHTTP(server, listener, cfg.ShutdownTimeout, log), store.Run)
+	err = serve(ctx, func(ctx context.Context) error {
+		err := serveHTTP(server, listener, cfg.ShutdownTimeout, log)(ctx)
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+		defer cancel()
+		handler.Shutdown(ending)
+		return err
+	}, store.Run)
 	logVolume(ctx, log, store)
 	return err
 }

@@ -78,7 +78,7 @@ func benchmarkGet(b *testing.B, size int) {
 	defer reportProcessorTime(b)()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r, err := c.Get(context.Background(), testID(1), 0, -1)
+			r, err := c.Get(context.Background(), testID(1), 0, int64(size))
 			if err != nil {
 				b.Error(err)
 				return

@@ -20,6 +20,7 @@ type request struct {
 	checksum  string     // of a body that is a message
 	body      []byte     // what lies in memory of the body
 	stream    *putStream // in place of body: what is sent as it is read
+	lane      bool       // it goes over a connection that carries nothing but gets and short puts
 	attempts  int        // that were made
 }
 
@@ -28,10 +29,11 @@ type request struct {
 type call struct {
 	ctx     context.Context // the caller's
 	client  *Client
+	pool    *connPool
 	conn    *conn // nil once ended
 	unwatch func() bool
 	head    answerHead
-	left    int64     // bytes of the answer's body that are still to be read
+	portion           // of the answer's body, where its length is known
 	chunks  io.Reader // of a body in chunks; nil: its length is known
 	whole   bool      // the answer was read to its end, and its connection is good for another
 }
@@ -40,7 +42,7 @@ type call struct {
 func (k *call) ask(r *request) error {
 	cn := k.conn
 	cn.allow(k.client.config.ResponseTimeout)
-	cn.out = k.client.appendHead(cn.out[:0], r)
+	cn.out = k.client.appendHead(cn.out[:0], r, !cn.used)
 	var sent error
 	if len(r.body) > 0 {
 		sent = cn.write(cn.out, r.body)
@@ -68,9 +70,9 @@ func (k *call) ask(r *request) error {
 
 // answered begins to read the body of an answer.
 func (k *call) answered(h answerHead) {
-	k.head, k.left = h, h.length
+	k.head = h
+	k.portion = portion{cn: k.conn, left: max(0, h.length), idle: k.client.config.IdleTimeout}
 	if h.length < 0 {
-		k.left = 0
 		k.chunks = httputil.NewChunkedReader(k.conn.in)
 	}
 	k.whole = k.chunks == nil && k.left == 0
@@ -85,17 +87,15 @@ func (k *call) Read(p []byte) (int, error) {
 	case k.chunks != nil:
 		return k.readChunks(p)
 	}
-	k.await(1)
-	n, err := k.conn.in.Read(p[:min(int64(len(p)), k.left)])
-	k.left -= int64(n)
+	n, err := k.portion.Read(p)
 	k.whole = k.left == 0
-	return n, cut(err)
+	return n, err
 }
 
 // readChunks is Read of a body in chunks. Behind the last of them there is a line, and
 // no field is expected there.
 func (k *call) readChunks(p []byte) (int, error) {
-	k.await(1)
+	k.conn.allowRead(k.idle)
 	n, err := k.chunks.Read(p)
 	if !errors.Is(err, io.EOF) {
 		return n, err
@@ -109,28 +109,9 @@ func (k *call) readChunks(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// await allows the server an idle timeout where fewer than n bytes of the body are
-// there.
-func (k *call) await(n int) {
-	if k.conn.in.Buffered() < n {
-		k.conn.allow(k.client.config.IdleTimeout)
-	}
-}
-
-// Peek implements peeker for a short body of known length.
-func (k *call) Peek(n int) ([]byte, error) {
-	if int64(n) > k.left {
-		return nil, io.EOF
-	}
-	k.await(n)
-	b, err := k.conn.in.Peek(n)
-	return b, cut(err)
-}
-
 // Discard implements peeker.
 func (k *call) Discard(n int) (int, error) {
-	n, err := k.conn.in.Discard(n)
-	k.left -= int64(n)
+	n, err := k.portion.Discard(n)
 	k.whole = k.left == 0
 	return n, err
 }
@@ -208,7 +189,7 @@ func (k *call) end() {
 	}
 	k.conn = nil
 	if k.unwatch() && k.whole && !k.head.closing && cn.in.Buffered() == 0 {
-		k.client.conns.give(cn)
+		k.pool.give(cn)
 		return
 	}
 	_ = cn.Close() // nobody reads from it any more

@@ -39,7 +39,8 @@ type Config struct {
 	// not be sent again when its connection breaks. Nil is one of
 	// volume.DefaultBudget bytes.
 	WriteBudget *volume.Budget
-	// MaxIdleConns is how many connections are kept for reuse; 0 is 256.
+	// MaxIdleConns is how many connections are kept for reuse, of those for gets and
+	// short puts, and of those for all else; 0 is 256.
 	MaxIdleConns int
 	// Now is the clock that dates signatures; nil is time.Now.
 	Now func() time.Time
@@ -57,7 +58,8 @@ type Client struct {
 
 // clientPool is what the clients of one server share.
 type clientPool struct {
-	conns   *connPool
+	conns   *connPool // for all that is not for lanes
+	lanes   *connPool
 	signer  *signer
 	readers sync.Pool // of *bufio.Reader
 	buffers bufferPool
@@ -83,7 +85,10 @@ func NewClient(config Config) (*Client, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	pool := &clientPool{conns: newConnPool(base, config), signer: newSigner(config.Secret)}
+	secured := securityOf(base)
+	pool := &clientPool{
+		conns: newConnPool(base, config, secured), lanes: newConnPool(base, config, secured), signer: newSigner(config.Secret),
+	}
 	pool.readers.New = func() any { return bufio.NewReaderSize(nil, frameBuffer) }
 	return (&Client{config: config, base: base, clientPool: pool}).ForVolume(config.VolumeUUID), nil
 }
@@ -124,6 +129,7 @@ func (c *Client) ForVolume(uuid string) *Client {
 // Calls in flight go on.
 func (c *Client) Close() error {
 	c.conns.close()
+	c.lanes.close()
 	return nil
 }
 
@@ -151,15 +157,23 @@ func (c *Client) start(ctx context.Context, r *request) (*call, error) {
 		case !stale || r.attempts == attempts:
 			return nil, c.wrap(err)
 		}
-		c.conns.closeIdle()
+		c.poolFor(r).closeIdle()
 	}
+}
+
+// poolFor is where the connections for a request are.
+func (c *Client) poolFor(r *request) *connPool {
+	if r.lane {
+		return c.lanes
+	}
+	return c.conns
 }
 
 // try is one attempt of start. stale says of an error that it may be due to a
 // kept connection, and that the request can be repeated.
 func (c *Client) try(ctx context.Context, r *request) (k *call, stale bool, err error) {
-	k = &call{ctx: ctx, client: c}
-	if k.conn, err = c.conns.take(ctx); err != nil {
+	k = &call{ctx: ctx, client: c, pool: c.poolFor(r)}
+	if k.conn, err = k.pool.take(ctx); err != nil {
 		return nil, false, k.failure(err)
 	}
 	k.unwatch = context.AfterFunc(ctx, k.conn.abort)

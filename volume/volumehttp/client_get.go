@@ -41,7 +41,7 @@ func (c *Client) Open(ctx context.Context, id volume.BlobID, offset, length int6
 
 // openRange asks for a stream of a range of a blob.
 func (c *Client) openRange(ctx context.Context, id volume.BlobID, offset, length int64, query string) (*blobReader, error) {
-	k, err := c.start(ctx, &request{method: http.MethodGet, target: rangeTarget(id, offset, length, query)})
+	k, err := c.start(ctx, &request{method: http.MethodGet, target: rangeTarget(id, offset, length, query), lane: length >= 0 || query != ""})
 	if err != nil {
 		return nil, err
 	}

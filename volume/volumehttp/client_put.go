@@ -60,7 +60,7 @@ func putRequest(id volume.BlobID, size int64) *request {
 func (c *Client) putBuffer(ctx context.Context, f *framer, buf *buffer) error {
 	defer c.buffers.put(buf)
 	r := putRequest(f.id, f.sent)
-	r.body = buf.data
+	r.body, r.lane = buf.data, true
 	err := c.command(ctx, r, nil)
 	if r.attempts > 1 && errors.Is(err, volume.ErrExists) {
 		return c.confirm(ctx, f)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -17,9 +18,9 @@ import (
 // and all of the answer to a read of a small blob.
 const connBuffer = 8 << 10
 
-// conn is a connection to a volume, which one call at a time uses, and which
-// it reads and writes itself: no goroutine stands between a call and its
-// connection. Who holds it owns all of it.
+// conn is a connection between a client and a volume, at either end of it. Who has a
+// request to make, or to serve, reads and writes it: no other goroutine stands between.
+// Who holds it owns all of it.
 type conn struct {
 	net.Conn
 	in    *bufio.Reader
@@ -27,21 +28,39 @@ type conn struct {
 	parts [3][]byte   // room for rest
 	rest  net.Buffers // what is written at once
 	used  bool        // it has served a call before
-	until time.Time   // the deadline that is set for both directions
 	kept  time.Time   // when it was laid aside
+
+	readUntil, writeUntil time.Time // the deadlines that are set
 }
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, in: bufio.NewReaderSize(c, connBuffer)} }
 
-// allow gives the volume time for what it is to send or to accept next: limit, and
-// up to an eighth more, so that the deadline is seldom set.
+// allow gives the other side time for what it is to send or to accept next: limit, and
+// up to an eighth more, so that deadlines are seldom set.
 func (c *conn) allow(limit time.Duration) {
-	now := time.Now()
-	if left := c.until.Sub(now); left >= limit && left <= limit+limit/8 {
-		return
+	c.allowRead(limit)
+	c.allowWrite(limit)
+}
+
+func (c *conn) allowRead(limit time.Duration) {
+	if until, ok := later(c.readUntil, limit); ok {
+		c.readUntil = until
+		_ = c.SetReadDeadline(until) // on a closed connection what follows fails, too
 	}
-	c.until = now.Add(limit + limit/8)
-	_ = c.SetDeadline(c.until) // on a closed connection what follows fails, too
+}
+
+func (c *conn) allowWrite(limit time.Duration) {
+	if until, ok := later(c.writeUntil, limit); ok {
+		c.writeUntil = until
+		_ = c.SetWriteDeadline(until)
+	}
+}
+
+// later is the deadline to be set in place of one that is too near or too far.
+func later(until time.Time, limit time.Duration) (time.Time, bool) {
+	now := time.Now()
+	left := until.Sub(now)
+	return now.Add(limit + limit/8), left < limit || left > limit+limit/8
 }
 
 // abort ends whatever the call that uses the connection is doing with it. It may
@@ -72,21 +91,33 @@ type answerHead struct {
 // readHead reads the head of an answer, or of a sign of life before it. known is what a
 // volume is expected to call itself.
 func (c *conn) readHead(known string) (answerHead, error) {
+	b, err := c.head()
+	if err != nil {
+		return answerHead{}, err
+	}
+	h, err := parseHead(b, known)
+	c.forget(b)
+	return h, err
+}
+
+// head returns the next head, up to its empty line, when all of it is there.
+func (c *conn) head() ([]byte, error) {
 	for {
 		there, _ := c.in.Peek(c.in.Buffered()) // can not fail
 		if end := bytes.Index(there, []byte("\r\n\r\n")); end >= 0 {
-			h, err := parseHead(there[:end+2], known)
-			_, _ = c.in.Discard(end + 4) // these bytes are there
-			return h, err
+			return there[:end+2], nil
 		}
 		if len(there) == c.in.Size() {
-			return answerHead{}, fmt.Errorf("answer with a head of more than %d bytes", len(there))
+			return nil, fmt.Errorf("a head of more than %d bytes", len(there))
 		}
 		if _, err := c.in.Peek(len(there) + 1); err != nil {
-			return answerHead{}, cut(err)
+			return nil, cut(err)
 		}
 	}
 }
+
+// forget passes over a head that was looked at.
+func (c *conn) forget(head []byte) { _, _ = c.in.Discard(len(head) + 2) } // these bytes are there
 
 var errMalformed = errors.New("malformed answer")
 
@@ -158,8 +189,8 @@ func same(b []byte, expected string) string {
 	return string(b)
 }
 
-// appendHead appends the head of a request.
-func (c *Client) appendHead(dst []byte, r *request) []byte {
+// appendHead appends the head of a request, which may be the first on its connection.
+func (c *Client) appendHead(dst []byte, r *request, first bool) []byte {
 	dst = append(append(append(append(dst, r.method...), ' '), r.target...), " HTTP/1.1\r\n"...)
 	dst = append(dst, c.fixed...)
 	if c.config.Secret != "" {
@@ -182,10 +213,55 @@ func (c *Client) appendHead(dst []byte, r *request) []byte {
 	case r.method != "GET":
 		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(len(r.body)), 10), "\r\n"...)
 	}
+	if r.lane && first {
+		dst = append(dst, headerLane+": 1\r\n"...)
+	}
 	if r.mediaType != "" {
 		dst = append(append(append(dst, "Content-Type: "...), r.mediaType...), "\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// portion is what is left of a body of known length on a connection.
+type portion struct {
+	cn   *conn
+	left int64
+	idle time.Duration // that the other side may take for the next bytes
+}
+
+// await allows the other side its time where fewer than n bytes are there.
+func (p *portion) await(n int) {
+	if p.cn.in.Buffered() < n {
+		p.cn.allowRead(p.idle)
+	}
+}
+
+// Read implements io.Reader.
+func (p *portion) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	p.await(1)
+	n, err := p.cn.in.Read(b[:min(int64(len(b)), p.left)])
+	p.left -= int64(n)
+	return n, cut(err)
+}
+
+// Peek implements peeker, for as much as the connection's buffer holds.
+func (p *portion) Peek(n int) ([]byte, error) {
+	if int64(n) > p.left {
+		return nil, io.EOF
+	}
+	p.await(n)
+	b, err := p.cn.in.Peek(n)
+	return b, cut(err)
+}
+
+// Discard implements peeker.
+func (p *portion) Discard(n int) (int, error) {
+	n, err := p.cn.in.Discard(n)
+	p.left -= int64(n)
+	return n, err
 }
 
 // timedOut reports that an error is due to a deadline.

@@ -23,17 +23,24 @@ type connPool struct {
 	timer   *time.Timer // that closes those that are kept for too long; nil: none is to
 }
 
-func newConnPool(base *url.URL, config Config) *connPool {
-	p := &connPool{address: base.Host, dialer: net.Dialer{Timeout: config.DialTimeout}, most: config.MaxIdleConns}
-	port := "80"
-	if base.Scheme == "https" {
-		port = "443"
-		p.tls = &tls.Config{ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-	}
-	if base.Port() == "" {
-		p.address = net.JoinHostPort(base.Hostname(), port)
+func newConnPool(base *url.URL, config Config, secured *tls.Config) *connPool {
+	p := &connPool{address: base.Host, dialer: net.Dialer{Timeout: config.DialTimeout}, tls: secured, most: config.MaxIdleConns}
+	switch {
+	case base.Port() != "":
+	case secured != nil:
+		p.address = net.JoinHostPort(base.Hostname(), "443")
+	default:
+		p.address = net.JoinHostPort(base.Hostname(), "80")
 	}
 	return p
+}
+
+// securityOf is how connections to a URL are secured; nil: they are not.
+func securityOf(base *url.URL) *tls.Config {
+	if base.Scheme != "https" {
+		return nil
+	}
+	return &tls.Config{ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 }
 
 // take returns a connection that was kept, or a new one.

@@ -352,7 +352,7 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
 		}
 	}
-	if n := len(c.conns.idle); n != 1 {
-		t.Errorf("%d connections are kept, want 1", n)
+	if n, m := len(c.conns.idle), len(c.lanes.idle); n != 1 || m != 1 {
+		t.Errorf("%d and %d connections are kept, want 1 of each kind", n, m)
 	}
 }

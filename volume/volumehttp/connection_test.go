@@ -16,7 +16,7 @@ import (
 	"tdkvs/volume/volumetest"
 )
 
-// TestConnectionsAreKept makes many calls of all kinds over one connection.
+// TestConnectionsAreKept makes many calls of all kinds over two connections.
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	f := serve(t, volumetest.NewMem(), ServerConfig{Secret: testSecret}, nil)
@@ -38,8 +38,8 @@ func TestConnectionsAreKept(t *testing.T) {
 		err = c.Put(t.Context(), id, 1, strings.NewReader("x"), testDescriptor)
 		expectError(t, "put", err, volume.ErrExists)
 	}
-	if n := f.newConns.Load(); n != 1 {
-		t.Errorf("%d connections were made, want 1", n)
+	if n := f.newConns.Load(); n != 2 {
+		t.Errorf("%d connections were made, want one for gets and short puts, and one for all else", n)
 	}
 }
 
@@ -58,6 +58,24 @@ func TestGivenUp(t *testing.T) {
 	if n := f.newConns.Load(); n != 1 {
 		t.Errorf("%d connections were made, want 1", n)
 	}
+}
+
+// older is a server that knows of no lanes.
+func older(s http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(headerLane)
+		s.ServeHTTP(w, r)
+	})
+}
+
+// warm has a client make the connections that turn stale.
+func warm(t *testing.T, c *Client) {
+	t.Helper()
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := read(t.Context(), c, testID(1000), 0, 1)
+	expectError(t, "get", err, volume.ErrNotFound)
 }
 
 // hangUp answers a put by closing the connection, once, after the first request
@@ -88,11 +106,9 @@ func TestStaleConnection(t *testing.T) {
 			}
 			var hungUp atomic.Bool
 			mem := volumetest.NewMem()
-			f := serve(t, mem, ServerConfig{}, func(s http.Handler) http.Handler { return hangUp(s, serveFirst, &hungUp) })
+			f := serve(t, mem, ServerConfig{}, func(s http.Handler) http.Handler { return hangUp(older(s), serveFirst, &hungUp) })
 			c := f.dial(t, nil)
-			if _, err := c.Status(t.Context()); err != nil { // makes the connection that turns stale
-				t.Fatal(err)
-			}
+			warm(t, c)
 			put(t, c, testID(1), testData(size))
 			if !hungUp.Load() {
 				t.Error("the connection was never closed")
@@ -110,11 +126,9 @@ func TestStaleConnectionExists(t *testing.T) {
 	var hungUp atomic.Bool
 	mem := volumetest.NewMem()
 	put(t, mem, testID(1), []byte("another"))
-	f := serve(t, mem, ServerConfig{}, func(s http.Handler) http.Handler { return hangUp(s, true, &hungUp) })
+	f := serve(t, mem, ServerConfig{}, func(s http.Handler) http.Handler { return hangUp(older(s), true, &hungUp) })
 	c := f.dial(t, nil)
-	if _, err := c.Status(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	warm(t, c)
 	err := c.Put(t.Context(), testID(1), -1, strings.NewReader("mine"), testDescriptor)
 	expectError(t, "put", err, volume.ErrExists)
 }

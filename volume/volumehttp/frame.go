@@ -63,6 +63,19 @@ func putHeader(dst []byte, id volume.BlobID, kind byte, offset int64, payload []
 	binary.LittleEndian.PutUint32(dst[8:], frameChecksum(id, kind, offset, payload))
 }
 
+// appendHeader appends the header of the data frame for a block that begins at offset.
+// A whole block brings its checksum along.
+func appendHeader(dst []byte, id volume.BlobID, offset int64, block volume.Block) []byte {
+	sum := block.Sum
+	if !block.Whole {
+		sum = frameChecksum(id, kindData, offset, block.Bytes)
+	}
+	dst = append(dst, kindData, 0)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(offset%volume.BlockSize))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(block.Bytes)))
+	return binary.LittleEndian.AppendUint32(dst, sum)
+}
+
 func frameChecksum(id volume.BlobID, kind byte, offset int64, payload []byte) uint32 {
 	number := 0xFFFFFF00 | uint32(kind)
 	if kind == kindData {

@@ -78,6 +78,7 @@ func TestOpenOfOlderServer(t *testing.T) {
 	c := serve(t, mem, ServerConfig{}, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.URL.RawQuery = ""
+			r.Header.Del(headerLane)
 			h.ServeHTTP(w, r)
 		})
 	}).dial(t, nil)

@@ -74,7 +74,7 @@ func (l *listener) done() bool {
 func (k *call) askStreaming(r *request) error {
 	cn, config := k.conn, &k.client.config
 	cn.allow(config.ResponseTimeout)
-	cn.out = k.client.appendHead(cn.out[:0], r)
+	cn.out = k.client.appendHead(cn.out[:0], r, false)
 	if err := cn.write(cn.out); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (k *call) askStreaming(r *request) error {
 		_ = cn.SetReadDeadline(time.Now().Add(lateAnswer))
 	}
 	<-l.heard
-	cn.until = time.Time{}
+	cn.readUntil, cn.writeUntil = time.Time{}, time.Time{}
 	switch {
 	case l.err == nil:
 		l.head.closing = l.head.closing || sent != nil || !r.stream.finished()

@@ -43,6 +43,7 @@ type Server struct {
 	signEvery time.Duration // between those of a put
 	readers   sync.Pool     // of *bufio.Reader
 	buffers   sync.Pool     // of *[]byte for one outgoing block
+	lanes     lanes
 }
 
 // NewServer asks the store for its identity and returns a handler over it.
@@ -141,8 +142,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resp.Header().Set(headerVolume, s.volume)
-	if err := s.expected(r); err != nil {
+	if err := s.expected(r.Header.Get(headerVolume), r.URL.Path); err != nil {
 		s.fail(resp, r, err)
+		return
+	}
+	if r.Header.Get(headerLane) != "" && s.takeOver(w, r) {
 		return
 	}
 	s.mux.ServeHTTP(resp, r)
@@ -150,11 +154,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // expected checks that the request is for this volume. Only the question who
 // this is may be asked of any.
-func (s *Server) expected(r *http.Request) error {
-	switch want := r.Header.Get(headerVolume); {
+func (s *Server) expected(want, path string) error {
+	switch {
 	case want == s.volume:
 		return nil
-	case want == "" && r.URL.Path == "/v1/status":
+	case want == "" && path == "/v1/status":
 		return nil
 	case want == "":
 		return fmt.Errorf("the request names no volume; this is %s: %w", s.volume, volume.ErrWrongVolume)
@@ -163,15 +167,19 @@ func (s *Server) expected(r *http.Request) error {
 	}
 }
 
+// logFailure reports a failed request to the log, where it is ours.
+func (s *Server) logFailure(ctx context.Context, method, path, peer, code string, err error) {
+	level := slog.LevelDebug
+	if code == codeInternal || code == "corrupt" || code == "denied" || code == "wrong_volume" {
+		level = slog.LevelWarn
+	}
+	s.log.Log(ctx, level, "volume request failed", "method", method, "path", path, "peer", peer, "code", code, "error", err)
+}
+
 // fail reports an error to the peer, and to the log where it is ours.
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	code, status := encodeError(err)
-	level := slog.LevelDebug
-	if status == http.StatusInternalServerError || code == "denied" || code == "wrong_volume" {
-		level = slog.LevelWarn
-	}
-	s.log.Log(r.Context(), level, "volume request failed",
-		"method", r.Method, "path", r.URL.Path, "peer", r.RemoteAddr, "code", code, "error", err)
+	s.logFailure(r.Context(), r.Method, r.URL.Path, r.RemoteAddr, code, err)
 	if w.begun {
 		// Only a broken connection can still tell the peer.
 		panic(http.ErrAbortHandler)
@@ -258,10 +266,7 @@ func (w *response) Write(p []byte) (int, error) {
 
 // json writes a whole response.
 func (w *response) json(status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil { // can not be: the types are ours
-		status, body = http.StatusInternalServerError, []byte(`{"code":"internal"}`)
-	}
+	body := marshalJSON(v)
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -269,4 +274,13 @@ func (w *response) json(status int, v any) {
 	w.extendWrite()
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a peer that is gone needs no answer
+}
+
+// marshalJSON is a message, which is of one of the types of this package.
+func marshalJSON(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil { // can not be
+		return []byte(`{"code":"internal"}`)
+	}
+	return body
 }

@@ -101,7 +101,7 @@ var errAborted = errors.New("given up by the sender")
 // stream was seen: the descriptor, the end frame and the end of the request. So
 // whoever reads it to its end has a whole blob, and stores nothing otherwise.
 type putBody struct {
-	w          *response
+	w          *response // nil: of a lane
 	frames     frameReader
 	block      []byte // of the current frame, what was not read yet
 	descriptor []byte
@@ -150,7 +150,9 @@ func (b *putBody) advance() error {
 	if err := b.frames.end(payload, b.frames.offset); err != nil {
 		return err
 	}
-	b.w.endRead()
+	if b.w != nil {
+		b.w.endRead()
+	}
 	return io.EOF
 }
 

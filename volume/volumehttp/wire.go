@@ -22,6 +22,7 @@ const (
 	headerError    = "Tdkvs-Error"  // the code of an error, for HEAD as well
 	headerCRC      = "Tdkvs-Crc32c" // of a JSON body, hexadecimal
 	headerSigns    = "Tdkvs-Signs"  // in a put: signs of life are wanted (102) while the body is taken
+	headerLane     = "Tdkvs-Lane"   // in the first request of a connection: it will carry nothing but gets, and puts of known length
 	headerAuth     = "Authorization"
 
 	// paramInfo asks for the info frame of a get stream; infoFirst is its only value.
