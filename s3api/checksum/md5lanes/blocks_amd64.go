@@ -15,14 +15,14 @@ func blocksAVX2(state *vectors, lanes *[Lanes]*byte, blocks int)
 //go:noescape
 func blocksAVX512(state *vectors, lanes *[Lanes]*byte, blocks int)
 
-// kernel returns the block function that suits the processor; nil where there is
-// none.
-func kernel() blockFunc {
+// best returns the kernel that suits the processor. A lane of AVX-512 is a tenth
+// faster than crypto/md5, one of AVX2 a third slower.
+func best() kernel {
 	switch {
 	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX2:
-		return blocksAVX512
+		return kernel{blocksAVX512, 1}
 	case cpu.X86.HasAVX2:
-		return blocksAVX2
+		return kernel{blocksAVX2, 2}
 	}
-	return nil
+	return kernel{}
 }

@@ -12,5 +12,6 @@
 // block, by a goroutine beside the one that writes.
 //
 // It promises the results of crypto/md5, whose hashes hold the state between the
-// rounds, and which hashes what is alone in its round. It knows nothing of S3.
+// rounds, and which hashes what is alone in its round where it is the faster. It
+// knows nothing of S3.
 package md5lanes

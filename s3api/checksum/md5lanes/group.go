@@ -17,7 +17,7 @@ const yields = 4
 // Group hashes what its streams have to hash, several at a time where there are
 // several. It is safe for concurrent use.
 type Group struct {
-	kernel  blockFunc // nil: streams are hashed one by one
+	kernel  kernel    // none: streams are hashed one by one
 	procs   int       // processors that goroutines run on
 	streams sync.Pool // of *Stream
 	blocks  sync.Pool // of *block
@@ -31,9 +31,9 @@ type Group struct {
 }
 
 // NewGroup returns a group without streams.
-func NewGroup() *Group { return newGroup(kernel(), runtime.GOMAXPROCS(0)) }
+func NewGroup() *Group { return newGroup(best(), runtime.GOMAXPROCS(0)) }
 
-func newGroup(kernel blockFunc, procs int) *Group { return &Group{kernel: kernel, procs: procs} }
+func newGroup(k kernel, procs int) *Group { return &Group{kernel: k, procs: procs} }
 
 // Stream begins an MD5. Close must be called.
 func (g *Group) Stream() *Stream {
@@ -67,13 +67,13 @@ func (g *Group) release(b *block) {
 func (g *Group) add(s *Stream, b *block) {
 	s.queue[slices.Index(s.queue[:], nil)] = b
 	s.pending++
+	g.queued++
 	if s.busy {
 		return // it is ready again after the round
 	}
 	if s.queue[1] == nil {
 		g.ready = append(g.ready, s)
 	}
-	g.queued++
 	switch {
 	case g.eager():
 		go g.help()
@@ -86,7 +86,7 @@ func (g *Group) add(s *Stream, b *block) {
 
 // eager reports whether a block is hashed as soon as it is there: nothing is won by
 // waiting for others, or there are processors for each stream and who feeds it.
-func (g *Group) eager() bool { return g.kernel == nil || 2*g.open <= g.procs }
+func (g *Group) eager() bool { return g.kernel.blocks == nil || 2*g.open <= g.procs }
 
 // help hashes until nothing waits.
 func (g *Group) help() {
@@ -124,8 +124,9 @@ func (g *Group) yield() {
 	g.mu.Lock()
 }
 
-// round hashes what the oldest of the streams have that are ready. It gives mu up
-// meanwhile.
+// round hashes a block of each of the oldest of the streams that are ready: no more,
+// so that they have some left for the next round, and none comes to be alone in it. It
+// gives mu up meanwhile.
 func (g *Group) round() {
 	r, ok := g.idle.Get().(*round)
 	if !ok {
@@ -133,11 +134,14 @@ func (g *Group) round() {
 	}
 	r.n = copy(r.streams[:], g.ready)
 	g.ready = slices.Delete(g.ready, 0, r.n)
+	g.queued -= r.n
 	for i, s := range r.streams[:r.n] {
-		g.queued -= s.pending
-		r.blocks[i], s.queue = s.queue, [depth]*block{}
+		b := s.queue[0]
+		copy(s.queue[:], s.queue[1:])
+		s.queue[depth-1] = nil
 		s.busy = true
-		r.lanes[i].take(s.hash, &r.blocks[i])
+		r.blocks[i] = b
+		r.lanes[i] = lane{hash: s.hash, rest: b.data[:b.n]}
 	}
 	g.rounds++
 	g.mu.Unlock()
@@ -145,7 +149,7 @@ func (g *Group) round() {
 	g.mu.Lock()
 	g.rounds--
 	for i, s := range r.streams[:r.n] {
-		g.ended(s, &r.blocks[i], r.lanes[i].err)
+		g.ended(s, r.blocks[i], r.lanes[i].err)
 	}
 	*r = round{}
 	g.idle.Put(r)
@@ -153,20 +157,15 @@ func (g *Group) round() {
 }
 
 // ended takes a stream out of its round.
-func (g *Group) ended(s *Stream, hashed *[depth]*block, err error) {
-	for _, b := range hashed {
-		if b != nil {
-			s.pending--
-			g.release(b)
-		}
-	}
+func (g *Group) ended(s *Stream, hashed *block, err error) {
+	g.release(hashed)
+	s.pending--
 	s.busy = false
 	if s.err == nil {
 		s.err = err
 	}
-	if s.pending > 0 {
+	if s.queue[0] != nil {
 		g.ready = append(g.ready, s)
-		g.queued += s.pending
 	}
 	if s.waiting {
 		s.wake.Signal()

@@ -17,10 +17,10 @@ import (
 func groups() map[string]*Group {
 	all := map[string]*Group{
 		"as it is":    NewGroup(),
-		"plain":       newGroup(nil, 2),
-		"many spare":  newGroup(kernel(), 64),
-		"none spare":  newGroup(kernel(), 1),
-		"two to fill": newGroup(kernel(), 2),
+		"plain":       newGroup(kernel{}, 2),
+		"many spare":  newGroup(best(), 64),
+		"none spare":  newGroup(best(), 1),
+		"two to fill": newGroup(best(), 2),
 	}
 	for name, k := range kernels() {
 		all[name] = newGroup(k, 1)
@@ -100,11 +100,7 @@ func TestRounds(t *testing.T) {
 				for i := range used {
 					data[i] = randomBytes(uint64(i), lengths[(shift+i*i)%len(lengths)])
 					r.lanes[i].hash = md5.New().(digest)
-					for part, rest := 0, data[i]; len(rest) > 0; part++ {
-						n := min(blockSize, len(rest))
-						r.lanes[i].parts[part] = rest[:n]
-						rest = rest[n:]
-					}
+					r.lanes[i].rest = data[i]
 				}
 				r.hash(k)
 				for i := range used {
@@ -160,7 +156,7 @@ func expectEmpty(t *testing.T, g *Group) {
 // has a bound, and they all end right.
 func TestSlow(t *testing.T) {
 	t.Parallel()
-	g := newGroup(kernel(), 1)
+	g := newGroup(best(), 1)
 	const clients = 100
 	var streams [clients]*Stream
 	data := randomBytes(1, 2*blockSize+1)
@@ -184,17 +180,20 @@ func TestSlow(t *testing.T) {
 // and that one alone does not come to the vectors.
 func TestTogether(t *testing.T) {
 	t.Parallel()
-	plain := func(state *vectors, lanes *[Lanes]*byte, blocks int) { t.Error("one stream is hashed by vectors") }
-	g := newGroup(plain, 1)
+	alone := func(state *vectors, lanes *[Lanes]*byte, blocks int) { t.Error("one stream is hashed by vectors") }
+	g := newGroup(kernel{alone, 2}, 1)
 	s := g.Stream()
 	compute(t, s, randomBytes(1, 10*blockSize), blockSize, rand.New(rand.NewPCG(1, 1)))
 	s.Close()
-	k := kernel()
-	if k == nil {
+	k := best()
+	if k.blocks == nil {
 		return // no vectors to come to
 	}
 	together := 0
-	g = newGroup(func(state *vectors, lanes *[Lanes]*byte, blocks int) { together += blocks; k(state, lanes, blocks) }, 1)
+	g = newGroup(kernel{func(state *vectors, lanes *[Lanes]*byte, blocks int) {
+		together += blocks
+		k.blocks(state, lanes, blocks)
+	}, k.worthwhile}, 1)
 	var streams []*Stream
 	for range 4 {
 		streams = append(streams, g.Stream())
@@ -248,8 +247,8 @@ func TestState(t *testing.T) {
 	if err != nil || len(b) != stateSize || string(b[:stateWords]) != stateName || binary.BigEndian.Uint64(b[stateLength:]) != 128 {
 		t.Fatalf("state %x, %v", b, err)
 	}
-	k := kernel()
-	if k == nil {
+	k := best()
+	if k.blocks == nil {
 		return // nobody asks for it
 	}
 	for _, tt := range []struct {
@@ -277,7 +276,7 @@ func TestState(t *testing.T) {
 // TestReuse looks that nothing of a stream comes into the next that has its memory.
 func TestReuse(t *testing.T) {
 	t.Parallel()
-	g := newGroup(nil, 1)
+	g := newGroup(kernel{}, 1)
 	for n := range 50 {
 		s := g.Stream()
 		s.Write(randomBytes(uint64(n), n*1000))
@@ -294,7 +293,7 @@ func FuzzStreams(f *testing.F) {
 	f.Add(uint64(1), 1000, 70_000, 300_000, 64)
 	f.Add(uint64(2), 0, 1, 63, 1)
 	f.Add(uint64(3), blockSize, blockSize, 4*blockSize, blockSize)
-	g := newGroup(kernel(), 1)
+	g := newGroup(best(), 1)
 	f.Fuzz(func(t *testing.T, seed uint64, a, b, c, longest int) {
 		var all sync.WaitGroup
 		for i, n := range []int{a, b, c} {

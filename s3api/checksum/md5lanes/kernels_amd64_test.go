@@ -2,14 +2,14 @@ package md5lanes
 
 import "golang.org/x/sys/cpu"
 
-// kernels are all block functions that this processor has.
-func kernels() map[string]blockFunc {
-	all := map[string]blockFunc{}
+// kernels are all kernels that this processor has.
+func kernels() map[string]kernel {
+	all := map[string]kernel{}
 	if cpu.X86.HasAVX2 {
-		all["avx2"] = blocksAVX2
+		all["avx2"] = kernel{blocksAVX2, 2}
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL {
-		all["avx512"] = blocksAVX512
+		all["avx512"] = kernel{blocksAVX512, 1}
 	}
 	return all
 }

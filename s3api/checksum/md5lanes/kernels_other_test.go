@@ -2,5 +2,5 @@
 
 package md5lanes
 
-// kernels are all block functions that this processor has.
-func kernels() map[string]blockFunc { return nil }
+// kernels are all kernels that this processor has.
+func kernels() map[string]kernel { return nil }

@@ -12,15 +12,17 @@ import (
 // Lanes is how many streams are hashed side by side at most.
 const Lanes = 8
 
-// worthwhile is how many lanes must be in use: one alone is hashed as fast, or
-// faster, by crypto/md5.
-const worthwhile = 2
-
 // vectors are the four words of the state of each lane.
 type vectors [4][Lanes]uint32
 
-// blockFunc hashes so many blocks of each lane into its state.
-type blockFunc func(state *vectors, lanes *[Lanes]*byte, blocks int)
+// kernel is a way to hash lanes side by side.
+type kernel struct {
+	// blocks hashes so many blocks of each lane into its state; nil: there is no way.
+	blocks func(state *vectors, lanes *[Lanes]*byte, blocks int)
+	// worthwhile is how many lanes must be in use: fewer are hashed as fast, or faster,
+	// by crypto/md5, one after the other.
+	worthwhile int
+}
 
 // digest is a hash of crypto/md5 that gives and takes its state.
 type digest interface {
@@ -41,40 +43,17 @@ const (
 
 var errState = errors.New("md5lanes: the state of a hash of crypto/md5 is not as expected")
 
-// lane is what a round hashes of one stream: whole blocks of 64 bytes, but for the
-// end of a stream.
+// lane is what a round hashes of one stream.
 type lane struct {
 	hash  digest
-	parts [depth][]byte // in their order; what was hashed is gone from them
-	next  int           // the first part that has something left
+	rest  []byte // that is not hashed yet; whole blocks of 64 bytes, but at a stream's end
 	state [stateSize]byte
 	err   error
 }
 
-// take makes blocks of a stream what is to be hashed.
-func (l *lane) take(h digest, blocks *[depth]*block) {
-	l.hash = h
-	for i, b := range blocks {
-		if b != nil {
-			l.parts[i] = b.data[:b.n]
-		}
-	}
-}
-
-// blocks returns how many blocks of 64 bytes there are at the head of the lane.
-func (l *lane) blocks() int {
-	for l.next < depth && len(l.parts[l.next]) == 0 {
-		l.next++
-	}
-	if l.next == depth {
-		return 0
-	}
-	return len(l.parts[l.next]) / md5.BlockSize
-}
-
 // skip leaves n bytes out, which were hashed.
 func (l *lane) skip(n int) {
-	l.parts[l.next] = l.parts[l.next][n:]
+	l.rest = l.rest[n:]
 	length := l.state[stateLength:]
 	binary.BigEndian.PutUint64(length, binary.BigEndian.Uint64(length)+uint64(n))
 }
@@ -102,20 +81,12 @@ func (l *lane) store(v *vectors, at int) {
 	l.err = l.hash.UnmarshalBinary(l.state[:])
 }
 
-// finish hashes what is left of the lane alone.
-func (l *lane) finish() {
-	for i, part := range l.parts {
-		l.hash.Write(part)
-		l.parts[i] = nil
-	}
-}
-
 // round is what is hashed together.
 type round struct {
 	streams [Lanes]*Stream
-	blocks  [Lanes][depth]*block // of each stream
-	lanes   [Lanes]lane          // of each stream
-	n       int                  // streams
+	blocks  [Lanes]*block // of each stream
+	lanes   [Lanes]lane   // of each stream
+	n       int           // streams
 
 	state vectors
 	in    [Lanes]bool  // the lane's state is in state
@@ -124,31 +95,31 @@ type round struct {
 
 // hash hashes all that the lanes have, as long as it pays side by side, and the
 // rest one after the other. An error is in its lane.
-func (r *round) hash(kernel blockFunc) {
-	if kernel != nil && r.n >= worthwhile {
-		r.sideBySide(kernel)
+func (r *round) hash(k kernel) {
+	if k.blocks != nil && r.n >= k.worthwhile {
+		r.sideBySide(k)
 	}
 	for i := range r.n {
 		if r.lanes[i].err == nil {
-			r.lanes[i].finish()
+			r.lanes[i].hash.Write(r.lanes[i].rest)
 		}
 	}
 }
 
 // sideBySide hashes whole blocks until too few lanes have any.
-func (r *round) sideBySide(kernel blockFunc) {
+func (r *round) sideBySide(k kernel) {
 	for i := range r.n {
 		r.in[i] = r.lanes[i].load(&r.state, i)
 	}
 	for {
 		used, blocks := r.align()
 		for i := range r.n {
-			if r.in[i] && (used < worthwhile || r.data[i] == nil) {
+			if r.in[i] && (used < k.worthwhile || r.data[i] == nil) {
 				r.lanes[i].store(&r.state, i)
 				r.in[i] = false
 			}
 		}
-		if used < worthwhile {
+		if used < k.worthwhile {
 			return
 		}
 		some := r.data[slices.IndexFunc(r.data[:], func(p *byte) bool { return p != nil })]
@@ -157,7 +128,7 @@ func (r *round) sideBySide(kernel blockFunc) {
 				r.data[i] = some // what comes of it is nobody's
 			}
 		}
-		kernel(&r.state, &r.data, blocks)
+		k.blocks(&r.state, &r.data, blocks)
 		for i := range r.n {
 			if r.in[i] {
 				r.lanes[i].skip(blocks * md5.BlockSize)
@@ -167,19 +138,19 @@ func (r *round) sideBySide(kernel blockFunc) {
 }
 
 // align finds out where each lane goes on, how many do, and how many blocks all of
-// these have in one piece.
+// these have.
 func (r *round) align() (used, blocks int) {
 	for i := range r.data {
 		r.data[i] = nil
 		if !r.in[i] {
 			continue
 		}
-		l := &r.lanes[i]
-		n := l.blocks()
+		rest := r.lanes[i].rest
+		n := len(rest) / md5.BlockSize
 		if n == 0 {
 			continue
 		}
-		r.data[i] = &l.parts[l.next][0]
+		r.data[i] = &rest[0]
 		if used++; used == 1 || n < blocks {
 			blocks = n
 		}
