@@ -279,5 +279,20 @@ func (r *Request) override(resp *Response) error {
 	return nil
 }
 
-// httpTime writes a time as HTTP headers do.
-func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+// httpTime writes a time as HTTP headers do: in http.TimeFormat, which Format takes
+// apart anew each time.
+func httpTime(t time.Time) string {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	if year < 0 || year > 9999 {
+		return t.Format(http.TimeFormat)
+	}
+	b := make([]byte, 0, len(http.TimeFormat))
+	b = append(append(b, t.Weekday().String()[:3]...), ',', ' ')
+	b = append(append(append2(b, day), ' '), month.String()[:3]...)
+	b = append2(append2(append(b, ' '), year/100), year%100)
+	b = append(append2(append(b, ' '), hour), ':')
+	b = append(append2(b, minute), ':')
+	return string(append(append2(b, second), " GMT"...))
+}

@@ -3,6 +3,7 @@ package s3api
 import (
 	"bytes"
 	"maps"
+	"net/http"
 	"net/url"
 	"testing"
 	"time"
@@ -79,4 +80,22 @@ func FuzzHeaderValues(f *testing.F) {
 			t.Errorf("%q becomes %q, which is not UTF-8", s, m)
 		}
 	})
+}
+
+// TestHTTPTime: the times of headers are those of the library's format.
+func TestHTTPTime(t *testing.T) {
+	t.Parallel()
+	at := time.Date(1969, 12, 31, 23, 59, 59, 999, time.FixedZone("", 3600))
+	for range 20_000 {
+		if got, want := httpTime(at), at.UTC().Format(http.TimeFormat); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		at = at.Add(123_456_789 * time.Millisecond) // 78 years
+	}
+	for _, year := range []int{-1, 0, 1, 999, 9999, 10000} {
+		at := time.Date(year, 1, 2, 3, 4, 5, 0, time.UTC)
+		if got, want := httpTime(at), at.Format(http.TimeFormat); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
 }

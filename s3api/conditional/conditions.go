@@ -29,6 +29,9 @@ const (
 // modified counts in whole seconds. The name is that of the condition that
 // decided, empty for Proceed.
 func (n Names) Evaluate(h http.Header, etag string, modified time.Time) (Outcome, string) {
+	if len(h[n.Match])+len(h[n.NoneMatch])+len(h[n.ModifiedSince])+len(h[n.UnmodifiedSince]) == 0 {
+		return Proceed, "" // as nearly always
+	}
 	modified = modified.Truncate(time.Second)
 	if list := strings.Join(h[n.Match], ","); list != "" {
 		if !MatchETag(list, etag, false) {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tdkvs/s3api/s3err"
 )
@@ -191,8 +192,21 @@ func (c *claim) readSigned(list string) bool {
 	}
 	sorted := sortedNames(c.signed)
 	for i, name := range sorted {
-		if name == "" || strings.ToLower(name) != name || i > 0 && name == sorted[i-1] {
+		if name == "" || !isLower(name) || i > 0 && name == sorted[i-1] {
 			return false
+		}
+	}
+	return true
+}
+
+// isLower reports whether a name is in lower case.
+func isLower(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'A' <= c && c <= 'Z':
+			return false
+		case c >= utf8.RuneSelf: // no header's name, but not for us to say
+			return strings.ToLower(name) == name
 		}
 	}
 	return true
@@ -285,7 +299,7 @@ func (c *claim) checkSigned(r *http.Request) error {
 		missing = append(missing, "host")
 	}
 	for name := range r.Header {
-		if len(name) < len("x-amz-") || !strings.EqualFold(name[:len("x-amz-")], "x-amz-") {
+		if len(name) < len("x-amz-") || name[0]|0x20 != 'x' || !strings.EqualFold(name[:len("x-amz-")], "x-amz-") {
 			continue
 		}
 		if _, ok := slices.BinarySearchFunc(signed, name, compareLower); ok {
