@@ -13,15 +13,20 @@ import (
 type journal struct {
 	s *Store
 
-	mu      sync.Mutex // guards queue and leading
+	mu      sync.Mutex // guards the fields below, up to tail
 	queue   []*request
 	leading bool
+	lone    int // how many batches in a row were a single request
 
 	tail // owned by the leader
 }
 
 // maxBatch bounds what one sync covers, in bytes.
 const maxBatch = 4 << 20
+
+// loneAfter is how many batches of a single request tell that there is but one writer: what
+// he writes of the metadata is a batch of its own.
+const loneAfter = 4
 
 // maxGathered is how many requests a leader does not wait for more than.
 const maxGathered = 64
@@ -92,18 +97,23 @@ func (j *journal) lead() {
 
 // gather takes a batch. As long as it brings more, those that are about to join are
 // let run first: they would only wait for a sync of their own. It never waits for
-// anything, and gives the processor up once where nobody else wants it.
+// anything. A lone writer, who had the last syncs for himself, does not look for others.
 func (j *journal) gather() []*request {
-	for gathered := 0; ; {
-		runtime.Gosched()
-		j.mu.Lock()
-		if len(j.queue) == gathered || len(j.queue) >= maxGathered {
-			defer j.mu.Unlock()
-			return j.take()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lone < loneAfter || len(j.queue) > 1 {
+		for gathered := 0; gathered < len(j.queue) && gathered < maxGathered; {
+			gathered = len(j.queue)
+			j.mu.Unlock()
+			runtime.Gosched()
+			j.mu.Lock()
 		}
-		gathered = len(j.queue)
-		j.mu.Unlock()
 	}
+	batch := j.take()
+	if j.lone++; len(batch) > 1 {
+		j.lone = 0
+	}
+	return batch
 }
 
 // handOver ends the caller's lead.

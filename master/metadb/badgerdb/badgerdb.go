@@ -14,8 +14,8 @@ import (
 	"tdkvs/master/metadb"
 )
 
-// DB is a metadb.DB kept in a directory. A closure of Update runs on the store's
-// own goroutine: it must not call Update itself.
+// DB is a metadb.DB kept in a directory. A closure of Update runs on the goroutine of
+// whoever calls Update at the time: it must not call Update itself, nor end its goroutine.
 type DB struct {
 	dir      string
 	log      *slog.Logger

@@ -28,7 +28,8 @@ type engine interface {
 }
 
 const (
-	maxBatch = 256 // closures of one commit
+	maxBatch  = 256 // closures of one commit
+	loneAfter = 4   // batches of a single closure tell that there is but one caller
 	// entryOverhead is more than Badger counts for an entry beside key and value,
 	// in bytes. Badger also bounds the number of entries, to as many as there are
 	// nodes of this size in the bytes it allows: counting a node for each keeps
@@ -70,7 +71,9 @@ type combiner struct {
 	leading bool
 	closed  bool
 
-	kept slab // for the bytes of batches; the leader's
+	// Of the leader:
+	kept slab // for the bytes of batches
+	lone int  // how many batches in a row were a single request
 
 	closing chan struct{} // closed with closed: no new requests
 	stopped chan struct{} // closed when nobody leads any more
@@ -231,21 +234,28 @@ func (c *combiner) lead(own *request) {
 		r.err = b.run(r)
 	}
 	ran = true
+	if c.lone++; len(b.ran) > 1 {
+		c.lone = 0
+	}
 	if !b.early(own) {
 		b.finish(own)
 	}
 }
 
 // gather lets those run that are about to join, as long as that brings more: they
-// would only wait for a commit of their own. It never waits for anything, and gives
-// the processor up once where nobody else wants it.
+// would only wait for a commit of their own. It never waits for anything. A lone
+// caller, who had the last commits for himself, does not look for others.
 func (c *combiner) gather() {
-	for gathered, more := 0, true; more && gathered < maxBatch; {
-		runtime.Gosched()
-		c.mu.Lock()
-		more = len(c.queue) > gathered
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lone >= loneAfter && len(c.queue) == 0 {
+		return
+	}
+	for gathered := -1; gathered < len(c.queue) && gathered < maxBatch; {
 		gathered = len(c.queue)
 		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
 	}
 }
 

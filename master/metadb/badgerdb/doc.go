@@ -5,13 +5,13 @@
 //
 // # The combiner
 //
-// One goroutine runs all Updates. It takes the closures that are queued, runs
-// them in order over one snapshot plus what the batch has written so far, and
-// commits the batch as one Badger transaction with one sync. The batch is a
-// copy-on-write tree: each closure works on a copy, which replaces the batch's
-// tree when the closure succeeds and is forgotten when it does not. While a
-// commit is under way the next batch gathers; when nothing is queued, a commit
-// starts at once.
+// One caller of Update at a time leads: he runs his closure and those that are
+// queued, in order, over one snapshot plus what the batch has written so far, and
+// commits the batch as one Badger transaction with one sync. Then the first of
+// those that came meanwhile leads. All closures of a batch write to one tree; what
+// one that fails has written is taken back from it. Before a batch begins those
+// that are about to join it are let run, as long as others come; nobody is waited
+// for, and a lone caller hands nothing over to anybody.
 //
 // Running in order makes transactions serialisable by construction. The combiner
 // being the only writer, Badger's own conflict detection is off, and commit
