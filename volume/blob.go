@@ -65,10 +65,12 @@ type Block struct {
 	Bytes []byte
 	Whole bool   // it is the whole block
 	Sum   uint32 // of a whole one: its BlockCRC
+	Stays bool   // the next call leaves the bytes valid, and finds its own without waiting
 }
 
 // BlockReader is what the reader of a Get may be: it gives the range block by block,
-// without a copy. The bytes are valid until the next call; at the end it is io.EOF.
+// without a copy. The bytes are valid until the next call, unless they stay; at the end
+// it is io.EOF.
 type BlockReader interface {
 	NextBlock() (Block, error)
 }

@@ -85,7 +85,7 @@ func (r *blobReader) NextBlock() (Block, error) {
 			return Block{}, err
 		}
 	}
-	b := Block{Bytes: r.cur, Whole: len(r.cur) == r.full, Sum: r.sum}
+	b := Block{Bytes: r.cur, Whole: len(r.cur) == r.full, Sum: r.sum, Stays: len(r.raw) > 0 && r.next < r.end}
 	r.cur = nil
 	return b, nil
 }

@@ -42,10 +42,29 @@ func TestNextBlock(t *testing.T) {
 	}
 }
 
+func sizeOf(blocks []volume.Block) (n int) {
+	for _, b := range blocks {
+		n += len(b.Bytes)
+	}
+	return n
+}
+
 func checkBlocks(t *testing.T, id volume.BlobID, r volume.BlockReader, data []byte, at int) {
 	t.Helper()
-	for {
+	var stays []volume.Block
+	for first := at; ; {
 		b, err := r.NextBlock()
+		for _, was := range stays {
+			if !bytes.HasPrefix(data[first:], was.Bytes) {
+				t.Fatalf("the block at %d does not stay as it was", first)
+			}
+			first += len(was.Bytes)
+		}
+		if first -= sizeOf(stays); b.Stays {
+			stays = append(stays, b)
+		} else {
+			stays, first = nil, at+len(b.Bytes)
+		}
 		if errors.Is(err, io.EOF) {
 			break
 		}

@@ -14,7 +14,7 @@ import (
 // has there, every request names it, so that a process with another volume at
 // the same address refuses.
 func remoteVolume(url, secret string, memory budgets) (master.Volume, *volumehttp.Client, error) {
-	client, err := volumehttp.NewClient(volumehttp.Config{URL: url, Secret: secret, WriteBudget: memory.write})
+	client, err := volumehttp.NewClient(volumehttp.Config{URL: url, Secret: secret, WriteBudget: memory.write, ReadBudget: memory.read})
 	if err != nil {
 		return master.Volume{}, nil, err
 	}

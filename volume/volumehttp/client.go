@@ -39,6 +39,10 @@ type Config struct {
 	// not be sent again when its connection breaks. Nil is one of
 	// volume.DefaultBudget bytes.
 	WriteBudget *volume.Budget
+	// ReadBudget is the memory for what is read at once of long blobs, which clients may
+	// share. Without it they are read block by block. Nil is one of volume.DefaultBudget
+	// bytes.
+	ReadBudget *volume.Budget
 	// MaxIdleConns is how many connections are kept for reuse, of those for gets and
 	// short puts, and of those for all else; 0 is 256.
 	MaxIdleConns int
@@ -61,7 +65,8 @@ type clientPool struct {
 	conns   *connPool // for all that is not for lanes
 	lanes   *connPool
 	signer  *signer
-	readers sync.Pool // of *bufio.Reader
+	readers sync.Pool // of *bufio.Reader, for a frame
+	longer  sync.Pool // of *bufio.Reader, for longRead bytes
 	buffers bufferPool
 }
 
@@ -79,6 +84,9 @@ func NewClient(config Config) (*Client, error) {
 	if config.WriteBudget == nil {
 		config.WriteBudget = volume.NewBudget(volume.DefaultBudget)
 	}
+	if config.ReadBudget == nil {
+		config.ReadBudget = volume.NewBudget(volume.DefaultBudget)
+	}
 	if config.MaxIdleConns <= 0 {
 		config.MaxIdleConns = 256
 	}
@@ -90,6 +98,7 @@ func NewClient(config Config) (*Client, error) {
 		conns: newConnPool(base, config, secured), lanes: newConnPool(base, config, secured), signer: newSigner(config.Secret),
 	}
 	pool.readers.New = func() any { return bufio.NewReaderSize(nil, frameBuffer) }
+	pool.longer.New = func() any { return bufio.NewReaderSize(nil, longRead) }
 	return (&Client{config: config, base: base, clientPool: pool}).ForVolume(config.VolumeUUID), nil
 }
 

@@ -47,11 +47,41 @@ func (c *Client) openRange(ctx context.Context, id volume.BlobID, offset, length
 	}
 	r := &blobReader{call: k, start: offset, want: length, frames: frameReader{id: id, r: k, offset: offset}}
 	if !k.short() {
-		r.buffered = c.readers.Get().(*bufio.Reader)
-		r.buffered.Reset(k)
-		r.frames.r = r.buffered
+		r.buffer()
 	}
 	return r, nil
+}
+
+// longRead is how much of a long blob is read at once where there is memory for it, in
+// bytes: four frames.
+const longRead = 4*largestFrame + frameHeader + endPayload
+
+// buffer takes a buffer for frames that are more than the connection's buffer holds.
+func (r *blobReader) buffer() {
+	c := r.call.client
+	from := &c.readers
+	if r.long = r.call.left > frameBuffer && c.config.ReadBudget.Take(longRead); r.long {
+		from = &c.longer
+	}
+	r.buffered = from.Get().(*bufio.Reader)
+	r.buffered.Reset(r.call)
+	r.frames.r = r.buffered
+}
+
+// unbuffer gives the buffer back.
+func (r *blobReader) unbuffer() {
+	if r.buffered == nil {
+		return
+	}
+	c := r.call.client
+	r.buffered.Reset(nil) // the pool must not hold on to the connection
+	if r.long {
+		c.longer.Put(r.buffered)
+		c.config.ReadBudget.Give(longRead)
+	} else {
+		c.readers.Put(r.buffered)
+	}
+	r.buffered, r.frames.r = nil, nil
 }
 
 // rangeTarget is the target of a request for a range of a blob, with more of a query
@@ -76,6 +106,7 @@ func rangeTarget(id volume.BlobID, offset, length int64, query string) string {
 type blobReader struct {
 	call     *call
 	buffered *bufio.Reader // of the frames, where they are more than the connection's buffer holds
+	long     bool          // buffered is of the budget
 	closed   bool
 	frames   frameReader
 	start    int64  // where in the blob the stream begins
@@ -200,11 +231,7 @@ func (r *blobReader) Close() error {
 	}
 	r.closed, r.block = true, nil
 	r.call.end()
-	if r.buffered != nil {
-		r.buffered.Reset(nil) // the pool must not hold on to the connection
-		r.call.client.readers.Put(r.buffered)
-		r.buffered, r.frames.r = nil, nil
-	}
+	r.unbuffer()
 	if r.err == nil {
 		r.err = r.call.client.wrap(errClosed)
 	}

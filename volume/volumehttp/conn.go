@@ -18,17 +18,24 @@ import (
 // and all of the answer to a read of a small blob.
 const connBuffer = 8 << 10
 
+// runBlocks is how many blocks are written at once, where they are in memory.
+const runBlocks = 4
+
+// runParts are the parts of a write: these blocks with their headers, what is before
+// them, and the end.
+const runParts = 1 + 2*runBlocks + 1
+
 // conn is a connection between a client and a volume, at either end of it. Who has a
 // request to make, or to serve, reads and writes it: no other goroutine stands between.
 // Who holds it owns all of it.
 type conn struct {
 	net.Conn
 	in    *bufio.Reader
-	out   []byte      // the head of the request
-	parts [3][]byte   // room for rest
-	rest  net.Buffers // what is written at once
-	used  bool        // it has served a call before
-	kept  time.Time   // when it was laid aside
+	out   []byte           // the head of the request
+	parts [runParts][]byte // room for rest
+	rest  net.Buffers      // what is written at once
+	used  bool             // it has served a call before
+	kept  time.Time        // when it was laid aside
 
 	readUntil, writeUntil time.Time // the deadlines that are set
 }
@@ -69,7 +76,10 @@ func (c *conn) abort() { _ = c.Close() }
 
 // write sends bytes with one system call.
 func (c *conn) write(parts ...[]byte) error {
-	if len(parts) == 1 {
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
 		_, err := c.Write(parts[0])
 		return err
 	}

@@ -76,8 +76,13 @@ type laneSender struct {
 	blobRange
 	at    int64 // where in the blob the next byte lies
 	whole int64 // length of the stream
-	begun bool  // some of it was sent
+	begun bool  // the head of the answer was made
 	told  bool  // the length is what the store says of the blob
+
+	parts [runParts][]byte // what has come together: the first is for the buffer of the connection
+	count int              // of those behind the first
+	heads [runBlocks * frameHeader]byte
+	end   [frameHeader + endPayload]byte
 }
 
 // send sends the range. A failure before the first frame is returned, to become an
@@ -133,36 +138,56 @@ func (s *laneSender) misfit(what string) error {
 	return fmt.Errorf("%s at byte %d of the range of %d from %d: %w", what, s.at-s.offset, s.length, s.offset, kind)
 }
 
-// frames sends a data frame, where there is a block, with the head of the answer before
-// the first and the end behind the last.
-func (s *laneSender) frames(of volume.Block, last bool) error {
-	block := of.Bytes
-	out := s.cn.out[:0]
+// frames adds a data frame, where there is a block, with the head of the answer before
+// the first and the end behind the last, and sends what has come together, unless the
+// next block is there to go with it.
+func (s *laneSender) frames(block volume.Block, last bool) error {
 	if !s.begun {
-		out = s.appendStatus(out, http.StatusOK, true)
-		out = append(out, "Content-Type: "+typeFrames+"\r\nContent-Length: "...)
-		out = append(strconv.AppendInt(out, s.whole, 10), "\r\n\r\n"...)
-		out = append(out, s.info...)
+		s.begin()
 	}
-	if len(block) > 0 {
-		out = appendHeader(out, s.id, s.at, of)
-		s.at += int64(len(block))
+	if len(block.Bytes) > 0 {
+		at := s.count / 2 * frameHeader
+		s.parts[s.count+1] = appendHeader(s.heads[:at], s.id, s.at, block)[at:]
+		s.parts[s.count+2] = block.Bytes
+		s.count += 2
+		s.at += int64(len(block.Bytes))
 	}
-	s.cn.allowWrite(s.s.config.IdleTimeout)
-	var err error
-	switch {
-	case last && len(block) <= connBuffer:
-		out = appendEnd(append(out, block...), s.id, s.length)
-		err = s.cn.write(out)
-	case last:
-		var end [frameHeader + endPayload]byte
-		err = s.cn.write(out, block, appendEnd(end[:0], s.id, s.length))
-	default:
-		err = s.cn.write(out, block)
+	if !last && block.Stays && s.count < 2*runBlocks {
+		return nil
 	}
-	s.cn.out = out
+	return s.flush(last)
+}
+
+// begin makes the head of the answer.
+func (s *laneSender) begin() {
+	out := s.appendStatus(s.cn.out[:0], http.StatusOK, true)
+	out = append(out, "Content-Type: "+typeFrames+"\r\nContent-Length: "...)
+	out = append(strconv.AppendInt(out, s.whole, 10), "\r\n\r\n"...)
+	s.cn.out = append(out, s.info...)
 	s.begun = true
-	if err != nil {
+}
+
+// flush sends what has come together; a short block is copied to go with the rest.
+func (s *laneSender) flush(last bool) error {
+	out := s.cn.out
+	if s.count == 2 && len(s.parts[2]) <= connBuffer {
+		out = append(append(out, s.parts[1]...), s.parts[2]...)
+		s.count = 0
+	}
+	switch {
+	case last && s.count == 0:
+		out = appendEnd(out, s.id, s.length)
+	case last:
+		s.parts[s.count+1] = appendEnd(s.end[:0], s.id, s.length)
+		s.count++
+	}
+	parts := s.parts[:s.count+1]
+	if parts[0] = out; len(out) == 0 {
+		parts = parts[1:]
+	}
+	s.cn.out, s.count = out[:0], 0
+	s.cn.allowWrite(s.s.config.IdleTimeout)
+	if err := s.cn.write(parts...); err != nil {
 		return fmt.Errorf("send: %w: %v", errBroken, err)
 	}
 	return nil
@@ -173,6 +198,9 @@ func (s *laneSender) frames(of volume.Block, last bool) error {
 func (s *laneSender) breakOff(cause error) error {
 	code, _ := encodeError(cause)
 	s.s.log.WarnContext(s.ctx, "read of a blob failed midway", "id", s.id, "code", code, "error", cause)
+	if err := s.flush(false); err != nil {
+		return err
+	}
 	room := framedRange(s.at, s.offset+s.length-s.at) - frameHeader
 	payload, err := json.Marshal(errorJSON{Code: code, Message: bounded(cause.Error())})
 	if err != nil || int64(len(payload)) > min(room, maxErrorPayload) {
