@@ -52,7 +52,7 @@ func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*me
 		b meta.Bucket // no more of it than how it is versioned
 	}
 	err := e.view(ctx, func(tx metadb.Tx) (err error) {
-		found.o, err = current(tx, bucket, key)
+		found.o, err = known(tx, bucket, key)
 		if err == nil && versionID != "" {
 			found.o, err = findVersion(tx, found.o, versionID)
 		}
@@ -67,8 +67,40 @@ func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*me
 	if err != nil {
 		return nil, err
 	}
-	found.o.VersionID = shownID(found.b, found.o.VersionID)
-	return found.o, nil
+	return shown(found.b, found.o), nil
+}
+
+// known is current for those who change nothing of the record: they may have it in
+// common.
+func known(tx metadb.Tx, bucket, key string) (*metadb.ObjectRow, error) {
+	o, err := metadb.Decoded(tx, metadb.ObjectKey(bucket, key), decodeCurrent)
+	if errors.Is(err, metadb.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.(*metadb.ObjectRow), nil
+}
+
+// decodeCurrent makes a *metadb.ObjectRow of the row of a current version.
+func decodeCurrent(key, value []byte) (any, error) {
+	bucket, name, ok := metadb.ParseObjectKey(key)
+	if !ok {
+		return nil, metadb.ErrBadRecord
+	}
+	return unmarshalVersion(value, bucket, name)
+}
+
+// shown is a version with its id as callers see it.
+func shown(b meta.Bucket, o *metadb.ObjectRow) *metadb.ObjectRow {
+	id := shownID(b, o.VersionID)
+	if id == o.VersionID {
+		return o
+	}
+	as := *o
+	as.VersionID = id
+	return &as
 }
 
 // versioning returns how a bucket is versioned; KindNoSuchBucket when there is

@@ -101,14 +101,21 @@ func (db *DB) View(ctx context.Context, fn func(metadb.Tx) error) error {
 		return err
 	}
 	defer v.end()
-	return fn(&v.tx)
+	return fn(v)
 }
 
-// view is one View under way.
+// view is one View under way, and its transaction.
 type view struct {
+	tx
 	db   *DB
 	snap badgerSnapshot
-	tx   tx
+}
+
+var _ metadb.Decoding = (*view)(nil)
+
+// Decoded implements metadb.Decoding.
+func (v *view) Decoded(key []byte, decode func(key, value []byte) (any, error)) (any, error) {
+	return v.snap.decoded(key, decode)
 }
 
 // view begins a View of the newest durable state. Its end must be called.

@@ -25,7 +25,7 @@ func (db *DB) ViewAt(ctx context.Context, fn func(seq uint64, tx metadb.Tx) erro
 		return err
 	}
 	defer v.end()
-	return fn(v.snap.ts, &v.tx)
+	return fn(v.snap.ts, v)
 }
 
 // LastCommit implements metadb.Followed.

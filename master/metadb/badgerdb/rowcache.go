@@ -31,6 +31,8 @@ const (
 	cacheRow = 4 << 10
 	// cacheOverhead is what a row takes in memory beside key and value, about.
 	cacheOverhead = 128
+	// decodedOverhead is what is decoded takes beside the texts in it, about.
+	decodedOverhead = 1 << 10
 )
 
 // cachePart holds rows in two generations: what is read moves to the young one, and
@@ -45,8 +47,9 @@ type cachePart struct {
 
 // cachedRow is what a key holds.
 type cachedRow struct {
-	value []byte // nil: nothing; not changed
-	since uint64 // the commit that wrote it, or one since that found nothing
+	value   []byte // nil: nothing; not changed
+	since   uint64 // the commit that wrote it, or one since that found nothing
+	decoded any    // what was made of the value; nil: nothing yet; not changed
 }
 
 func newRowCache() *rowCache {
@@ -88,6 +91,17 @@ func (c *rowCache) put(key []byte, row cachedRow, seq uint64) {
 	}
 }
 
+// decoded holds what was made of a row that is held already, unless it was replaced.
+func (c *rowCache) decoded(key []byte, since uint64, made any) {
+	p := c.part(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if row, ok := p.young[string(key)]; ok && row.since == since && row.decoded == nil {
+		row.decoded = made
+		p.set(key, row)
+	}
+}
+
 // replace notes that a commit has written a key; a nil value is its deletion. It is
 // called when the commit is durable, and before a snapshot of it can be taken.
 func (c *rowCache) replace(key, value []byte, seq uint64) {
@@ -123,4 +137,10 @@ func (p *cachePart) set(key []byte, row cachedRow) {
 	}
 }
 
-func rowSize(key []byte, row cachedRow) int { return len(key) + len(row.value) + cacheOverhead }
+func rowSize(key []byte, row cachedRow) int {
+	size := len(key) + len(row.value) + cacheOverhead
+	if row.decoded != nil {
+		size += len(row.value) + decodedOverhead
+	}
+	return size
+}

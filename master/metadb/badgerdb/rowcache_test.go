@@ -29,7 +29,7 @@ func (c *rowCache) held() (rows, size int) {
 // can meet.
 func TestRowCacheRefusesWhatIsOld(t *testing.T) {
 	t.Parallel()
-	key, first, second := []byte("k"), cachedRow{[]byte("1"), 3}, cachedRow{[]byte("2"), 5}
+	key, first, second := []byte("k"), cachedRow{value: []byte("1"), since: 3}, cachedRow{value: []byte("2"), since: 5}
 	for _, tt := range []struct {
 		name string
 		do   func(c *rowCache)
@@ -43,11 +43,11 @@ func TestRowCacheRefusesWhatIsOld(t *testing.T) {
 		{"written, then put by one who read before", func(c *rowCache) { c.replace(key, second.value, 5); c.put(key, first, 4) }, 5, nil},
 		{"the same, asked for before", func(c *rowCache) { c.replace(key, second.value, 5); c.put(key, first, 4) }, 4, nil},
 		{"written, then put by one who read after", func(c *rowCache) { c.replace(key, second.value, 5); c.put(key, second, 5) }, 5, &second},
-		{"read, then deleted", func(c *rowCache) { c.put(key, first, 4); c.replace(key, nil, 5) }, 5, &cachedRow{nil, 5}},
-		{"found missing", func(c *rowCache) { c.put(key, cachedRow{nil, 4}, 4) }, 4, &cachedRow{nil, 4}},
-		{"found missing, asked for before", func(c *rowCache) { c.put(key, cachedRow{nil, 4}, 4) }, 3, nil},
-		{"found missing, then written", func(c *rowCache) { c.put(key, cachedRow{nil, 4}, 4); c.replace(key, second.value, 5) }, 5, &second},
-		{"too long", func(c *rowCache) { c.put(key, cachedRow{make([]byte, cacheRow+1), 3}, 3) }, 4, nil},
+		{"read, then deleted", func(c *rowCache) { c.put(key, first, 4); c.replace(key, nil, 5) }, 5, &cachedRow{value: nil, since: 5}},
+		{"found missing", func(c *rowCache) { c.put(key, cachedRow{value: nil, since: 4}, 4) }, 4, &cachedRow{value: nil, since: 4}},
+		{"found missing, asked for before", func(c *rowCache) { c.put(key, cachedRow{value: nil, since: 4}, 4) }, 3, nil},
+		{"found missing, then written", func(c *rowCache) { c.put(key, cachedRow{value: nil, since: 4}, 4); c.replace(key, second.value, 5) }, 5, &second},
+		{"too long", func(c *rowCache) { c.put(key, cachedRow{value: make([]byte, cacheRow+1), since: 3}, 3) }, 4, nil},
 		{"becomes too long", func(c *rowCache) { c.put(key, first, 3); c.replace(key, make([]byte, cacheRow+1), 4) }, 4, nil},
 		{"passed to the old generation, then written", func(c *rowCache) {
 			c.put(key, first, 3)
@@ -80,8 +80,11 @@ func TestRowCacheIsBounded(t *testing.T) {
 	c := newRowCache()
 	for i := range 100_000 {
 		key := []byte("key " + strconv.Itoa(i))
-		c.put(key, cachedRow{make([]byte, i%1000), 1}, 1)
+		c.put(key, cachedRow{value: make([]byte, i%1000), since: 1}, 1)
 		c.get([]byte("key "+strconv.Itoa(i/2)), 1)
+		if i%5 == 0 {
+			c.decoded(key, 1, i)
+		}
 		if i%3 == 0 {
 			c.replace(key, make([]byte, i%2000), 1)
 		}
@@ -241,4 +244,100 @@ func readPair(db *DB, t *testing.T, k int) (n int64, err error) {
 		return holds(tx, map[string]string{"b" + strconv.Itoa(k): want})
 	})
 	return n, err
+}
+
+// TestDecodedRows has rows decoded by Views: what is made of one is kept from the
+// second time on and handed to all who see that row, and to nobody who sees another.
+func TestDecodedRows(t *testing.T) {
+	t.Parallel()
+	db := mustOpen(t, t.TempDir(), Options{})
+	write := func(fn func(metadb.Tx) error) {
+		t.Helper()
+		if err := db.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type made struct{ key, value string }
+	decode := func(key, value []byte) (any, error) { return &made{string(key), string(value)}, nil }
+	read := func(tx metadb.Tx) *made {
+		t.Helper()
+		got, err := metadb.Decoded(tx, []byte("k"), decode)
+		if errors.Is(err, metadb.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.(*made)
+	}
+	now := func() (got *made) {
+		t.Helper()
+		if err := db.View(t.Context(), func(tx metadb.Tx) error { got = read(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if now() != nil {
+		t.Error("something is made of nothing")
+	}
+	write(set("k", "old"))
+	now()
+	old := now()
+	if old != now() || *old != (made{"k", "old"}) {
+		t.Errorf("%v is not kept", old)
+	}
+	err := db.View(t.Context(), func(before metadb.Tx) error {
+		write(set("k", "new"))
+		if got := read(before); *got != *old {
+			t.Errorf("a View from before the commit is given %v", got)
+		}
+		now()
+		if got := now(); *got != (made{"k", "new"}) || got != now() {
+			t.Errorf("a View from after the commit is given %v", got)
+		}
+		if got := read(before); *got != *old {
+			t.Errorf("a View from before the commit is then given %v", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(func(tx metadb.Tx) error {
+		if got := read(tx); got == now() || *got != (made{"k", "new"}) {
+			return fmt.Errorf("an Update is given %v", got)
+		}
+		if err := tx.Delete([]byte("k")); err != nil {
+			return err
+		}
+		if got := read(tx); got != nil {
+			return fmt.Errorf("an Update is given %v, which it has deleted", got)
+		}
+		return nil
+	})
+	if got := now(); got != nil {
+		t.Errorf("%v is made of what was deleted", got)
+	}
+}
+
+// TestBadRowsAreDecodedAnew: an error of decoding is not kept.
+func TestBadRowsAreDecodedAnew(t *testing.T) {
+	t.Parallel()
+	db := mustOpen(t, t.TempDir(), Options{})
+	if err := db.Update(t.Context(), set("k", "v")); err != nil {
+		t.Fatal(err)
+	}
+	bad, tries := errors.New("bad"), 0
+	for range 4 {
+		err := db.View(t.Context(), func(tx metadb.Tx) error {
+			_, err := metadb.Decoded(tx, []byte("k"), func(_, _ []byte) (any, error) { tries++; return nil, bad })
+			return err
+		})
+		if !errors.Is(err, bad) {
+			t.Fatal(err)
+		}
+	}
+	if tries != 4 {
+		t.Errorf("it was decoded %d times", tries)
+	}
 }

@@ -211,20 +211,39 @@ func (s *badgerSnapshot) badger() *badger.Txn {
 }
 
 func (s *badgerSnapshot) get(key []byte) ([]byte, error) {
-	row, ok := s.store.rows.get(key, s.ts)
-	if !ok {
-		var err error
+	row, _, err := s.row(key)
+	return row.value, err
+}
+
+// row returns what a key holds, and whether that was held in memory.
+func (s *badgerSnapshot) row(key []byte) (row cachedRow, held bool, err error) {
+	row, held = s.store.rows.get(key, s.ts)
+	if !held {
 		if row, err = s.read(key); err != nil {
-			return nil, err
+			return cachedRow{}, false, err
 		}
 		if s.keeps {
 			s.store.rows.put(key, row, s.ts)
 		}
 	}
 	if row.value == nil {
-		return nil, metadb.ErrNotFound
+		return cachedRow{}, held, metadb.ErrNotFound
 	}
-	return row.value, nil
+	return row, held, nil
+}
+
+// decoded returns what decode makes of the value of a key. It is kept of rows that
+// are asked for more than once.
+func (s *badgerSnapshot) decoded(key []byte, decode func(key, value []byte) (any, error)) (any, error) {
+	row, held, err := s.row(key)
+	if err != nil || row.decoded != nil {
+		return row.decoded, err
+	}
+	made, err := decode(key, row.value)
+	if err == nil && held && s.keeps {
+		s.store.rows.decoded(key, row.since, made)
+	}
+	return made, err
 }
 
 // read asks Badger what a key holds.
