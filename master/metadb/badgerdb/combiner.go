@@ -72,8 +72,8 @@ type combiner struct {
 	closed  bool
 
 	// Of the leader:
-	kept slab // for the bytes of batches
-	lone int  // how many batches in a row were a single request
+	room txRoom
+	lone int // how many batches in a row were a single request
 
 	closing chan struct{} // closed with closed: no new requests
 	stopped chan struct{} // closed when nobody leads any more
@@ -309,7 +309,7 @@ func answer(ran []*request, own *request, err error) {
 // run runs one closure over the tree, and takes back what it wrote when it fails. A
 // panic is an error of the closure alone.
 func (b *batchRun) run(r *request) (err error) {
-	t := &tx{ctx: r.ctx, snap: b.snap, tree: b.tree, kept: &b.kept}
+	t := &tx{ctx: r.ctx, snap: b.snap, tree: b.tree, room: b.room.begin()}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("metadb: panic in a transaction: %v\n%s", v, debug.Stack())

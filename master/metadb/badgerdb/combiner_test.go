@@ -253,3 +253,45 @@ func TestQueueWhenClosing(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 }
+
+// TestRequestsAreNotMixedUp: requests are used again. Whatever becomes of a call, given up,
+// failed or done, it gets the outcome of its own function.
+func TestRequestsAreNotMixedUp(t *testing.T) {
+	t.Parallel()
+	db := mustOpen(t, t.TempDir(), Options{})
+	var wg sync.WaitGroup
+	for caller := range 16 {
+		wg.Go(func() {
+			for i := range 40 {
+				own := fmt.Errorf("of call %d of caller %d", i, caller)
+				key, value := fmt.Sprintf("%d/%d", caller, i), own.Error()
+				ctx, cancel := context.WithCancel(t.Context())
+				if i%3 == 0 {
+					go func() {
+						time.Sleep(time.Duration(i*caller) * 10 * time.Microsecond)
+						cancel()
+					}()
+				}
+				ran := false
+				err := db.Update(ctx, func(tx metadb.Tx) error {
+					ran = true
+					return errors.Join(set(key, value)(tx), map[bool]error{true: own}[i%4 == 1])
+				})
+				cancel()
+				switch {
+				case errors.Is(err, context.Canceled) && i%3 == 0 && !ran: // given up in time
+				case errors.Is(err, own) && i%4 == 1 && ran:
+				case err == nil && i%4 != 1 && ran:
+					expect(t, db, key, value)
+					continue
+				default:
+					t.Errorf("%s: ran %v, %v", value, ran, err)
+				}
+				if err := db.View(t.Context(), func(tx metadb.Tx) error { _, err := tx.Get([]byte(key)); return err }); !errors.Is(err, metadb.ErrNotFound) {
+					t.Errorf("%s: what it wrote is there: %v", value, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

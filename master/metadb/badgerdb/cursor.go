@@ -71,7 +71,7 @@ func (c *cursor) Next() {
 	}
 	switch {
 	case c.tx.tree == nil:
-	case c.overSeen != len(c.tx.writes): // the tree changed: find the place again
+	case c.overSeen != len(c.tx.room.done): // the tree changed: find the place again
 		c.seekOverlay(append(clone(c.cur), 0))
 	case c.inOver:
 		c.stepOverlay()
@@ -107,7 +107,7 @@ func (c *cursor) seek(key []byte) {
 }
 
 func (c *cursor) seekOverlay(key []byte) {
-	c.over, c.overSeen = c.tx.tree.Iter(), len(c.tx.writes)
+	c.over, c.overSeen = c.tx.tree.Iter(), len(c.tx.room.done)
 	c.overOK = c.over.Seek(c.tx.sought(key)) && c.within(c.over.Item().key())
 }
 

@@ -25,16 +25,42 @@ type tx struct {
 	ctx    context.Context
 	snap   snapshot
 	tree   *overlay // nil in a View
-	kept   *slab    // of the batch: for what is written
-	pivot  write
+	room   *txRoom  // nil in a View
 	budget txbudget.Budget
-	writes []replaced // so far; cursors find their place again when there are more
 	slab   slab
 	open   []*cursor // to close those that the function left open
 }
 
+// txRoom is memory that the transactions of a combiner use one after the other.
+type txRoom struct {
+	bytes  slab    // for keys and values
+	writes []write // to be handed out
+	pivot  write   // see sought
+	// done are the writes so far of the transaction at hand; cursors find their place
+	// again when there are more.
+	done []replaced
+}
+
 // replaced is what a write has taken the place of, in the overlay.
 type replaced struct{ was, now *write } // was is nil: nothing was there
+
+// begin makes room for another transaction. What the ones before have written stays.
+func (m *txRoom) begin() *txRoom {
+	clear(m.done)
+	m.done = m.done[:0]
+	return m
+}
+
+// write hands out a write.
+func (m *txRoom) write() *write {
+	const atOnce = 32
+	if len(m.writes) == 0 {
+		m.writes = make([]write, atOnce)
+	}
+	w := &m.writes[0]
+	m.writes = m.writes[1:]
+	return w
+}
 
 var _ metadb.Tx = (*tx)(nil)
 
@@ -52,37 +78,39 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 
 // sought is what the overlay is asked for by a key, until it is asked for another.
 func (t *tx) sought(key []byte) *write {
-	t.pivot.stored = prefixed(t.pivot.stored[:0], key)
-	return &t.pivot
+	p := &t.room.pivot
+	p.stored = prefixed(p.stored[:0], key)
+	return p
 }
 
 func (t *tx) Set(key, value []byte) error {
-	return t.write(key, value, write{deleted: false})
+	return t.write(key, value, false)
 }
 
 func (t *tx) Delete(key []byte) error {
-	return t.write(key, nil, write{deleted: true})
+	return t.write(key, nil, true)
 }
 
-func (t *tx) write(key, value []byte, w write) error {
+func (t *tx) write(key, value []byte, deleted bool) error {
 	if t.tree == nil {
 		return metadb.ErrReadOnly
 	}
 	if err := t.budget.Add(key, value); err != nil {
 		return err
 	}
-	both := t.kept.take(1 + len(key) + len(value))
+	both := t.room.bytes.take(1 + len(key) + len(value))
 	n := len(prefixed(both[:0], key))
 	copy(both[n:], value)
-	w.stored, w.value = both[:n:n], both[n:]
-	was, _ := t.tree.Set(&w)
-	t.writes = append(t.writes, replaced{was, &w})
+	w := t.room.write()
+	w.stored, w.value, w.deleted = both[:n:n], both[n:], deleted
+	was, _ := t.tree.Set(w)
+	t.room.done = append(t.room.done, replaced{was, w})
 	return nil
 }
 
 // undo takes back all writes: the overlay is as it was.
 func (t *tx) undo() {
-	for _, w := range slices.Backward(t.writes) {
+	for _, w := range slices.Backward(t.room.done) {
 		if w.was == nil {
 			t.tree.Delete(w.now)
 		} else {
