@@ -119,8 +119,8 @@ func (h *handler) bypassGovernance(ctx context.Context, r *Request, key, version
 // setPrivileged sends the headers of a read that need a permission of their own:
 // the lock and the number of tags. Source: AWS GetObject, response headers.
 func (h *handler) setPrivileged(ctx context.Context, r *Request, resp *Response, obj *meta.Object) error {
-	lock := obj.Lock
-	if len(obj.Tags) == 0 && lock == (meta.Lock{}) {
+	lock, tags := obj.Lock, len(obj.Tags) // not obj itself: what the functions below keep moves to the heap
+	if tags == 0 && lock == (meta.Lock{}) {
 		return nil
 	}
 	for _, part := range [...]struct {
@@ -128,7 +128,7 @@ func (h *handler) setPrivileged(ctx context.Context, r *Request, resp *Response,
 		permission string
 		show       func()
 	}{
-		{len(obj.Tags) > 0, tagPermission(r.param("versionId")), func() { resp.set("x-amz-tagging-count", strconv.Itoa(len(obj.Tags))) }},
+		{tags > 0, tagPermission(r.param("versionId")), func() { resp.set("x-amz-tagging-count", strconv.Itoa(tags)) }},
 		{lock.Retention != (meta.Retention{}), "s3:GetObjectRetention", func() {
 			resp.set(lockModeHeader, string(lock.Retention.Mode))
 			resp.set(lockUntilHeader, string(appendTime(nil, lock.Retention.Until)))

@@ -25,8 +25,6 @@ type claim struct {
 	expires   time.Duration
 	token     string
 	payload   string // x-amz-content-sha256
-
-	few [8]string // where signed lies as long as there is room
 }
 
 // first returns the first value of a header, by its canonical name. (http.Header.Get
@@ -85,43 +83,39 @@ func firstWord(s string) string {
 	return word
 }
 
-// headerClaim reads the Authorization header.
-func headerClaim(r *http.Request) (*claim, error) {
+// readHeader reads the Authorization header.
+func (c *claim) readHeader(r *http.Request) error {
 	value := first(r.Header, "Authorization")
 	mechanism, rest, ok := strings.Cut(value, " ")
 	switch {
 	case !ok:
-		return nil, s3err.Argument("Authorization header is invalid -- one and only one ' ' (space) required.", "Authorization", "")
+		return s3err.Argument("Authorization header is invalid -- one and only one ' ' (space) required.", "Authorization", "")
 	case mechanism == algorithm:
 	case mechanism == "AWS", mechanism == asymmetric: // version 2, 4a
-		return nil, errUnsupportedMechanism()
+		return errUnsupportedMechanism()
 	default:
-		return nil, s3err.Argument("Unsupported Authorization Type", "Authorization", mechanism)
+		return s3err.Argument("Unsupported Authorization Type", "Authorization", mechanism)
 	}
 	credential, headers, signature, err := splitAuthorization(rest)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &claim{
-		kind:      Header,
-		signature: signature,
-		token:     first(r.Header, "X-Amz-Security-Token"),
-		payload:   first(r.Header, "X-Amz-Content-Sha256"),
-	}
+	c.kind, c.signature = Header, signature
+	c.token, c.payload = first(r.Header, "X-Amz-Security-Token"), first(r.Header, "X-Amz-Content-Sha256")
 	if !c.readSigned(headers) {
-		return nil, dialectOf(Header).credential("the authorization component %q is malformed.", "SignedHeaders="+headers)
+		return dialectOf(Header).credential("the authorization component %q is malformed.", "SignedHeaders="+headers)
 	}
 	if err := c.readCredential(credential); err != nil {
-		return nil, err
+		return err
 	}
 	stamp := first(r.Header, "X-Amz-Date")
 	if stamp == "" {
 		stamp = first(r.Header, "Date")
 	}
 	if !c.readTime(stamp) {
-		return nil, s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.")
+		return s3err.New(s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header.")
 	}
-	return c, nil
+	return nil
 }
 
 // splitAuthorization takes the three components out of
@@ -186,7 +180,6 @@ func (c *claim) readCredential(s string) error {
 // stand once: a long header signed a thousand times would make a canonical
 // request of a thousand times its length.
 func (c *claim) readSigned(list string) bool {
-	c.signed = c.few[:0]
 	for name := range strings.SplitSeq(list, ";") {
 		c.signed = append(c.signed, name)
 	}
@@ -220,34 +213,29 @@ func sortedNames(names []string) []string {
 	return slices.Sorted(slices.Values(names))
 }
 
-// queryClaim reads a presigned URL.
-func queryClaim(r *http.Request, params []param) (*claim, error) {
+// readQuery reads a presigned URL.
+func (c *claim) readQuery(r *http.Request, params []param) error {
 	get := func(name string) string {
 		p, _ := find(params, name)
 		return p.decoded()
 	}
 	for _, name := range [...]string{paramAlgorithm, paramCredential, paramSignature, paramDate, paramSignedHeaders, paramExpires} {
 		if get(name) == "" {
-			return nil, errQuery("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, " +
+			return errQuery("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, " +
 				"X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
 		}
 	}
 	switch get(paramAlgorithm) {
 	case algorithm:
 	case asymmetric: // AWS knows it, but not everywhere
-		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+		return errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
 	default:
-		return nil, errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
+		return errQuery(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
-	c := &claim{
-		kind:      Presigned,
-		signature: get(paramSignature),
-		stamp:     get(paramDate),
-		token:     get(paramToken),
-		payload:   get(paramPayload),
-	}
+	c.kind, c.signature = Presigned, get(paramSignature)
+	c.stamp, c.token, c.payload = get(paramDate), get(paramToken), get(paramPayload)
 	if !c.readSigned(get(paramSignedHeaders)) {
-		return nil, errQuery("X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons")
+		return errQuery("X-Amz-SignedHeaders must be a list of header names in lower case, each once, separated by semicolons")
 	}
 	if c.token == "" {
 		c.token = first(r.Header, "X-Amz-Security-Token")
@@ -256,18 +244,18 @@ func queryClaim(r *http.Request, params []param) (*claim, error) {
 		c.payload = first(r.Header, "X-Amz-Content-Sha256")
 	}
 	if err := c.readCredential(get(paramCredential)); err != nil {
-		return nil, err
+		return err
 	}
 	var ok bool
 	c.basic = c.stamp
 	if c.time, ok = parseStamp(c.stamp); !ok {
-		return nil, errQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
+		return errQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
 	var err error
 	if c.expires, err = parseExpires(get(paramExpires)); err != nil {
-		return nil, err
+		return err
 	}
-	return c, nil
+	return nil
 }
 
 func errQuery(message string) error {

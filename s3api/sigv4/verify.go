@@ -125,12 +125,13 @@ func (v *Verifier) Verify(r *http.Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c *claim
+	var names [8]string // of signed headers; there are seldom more
+	c := claim{signed: names[:0]}
 	switch kind {
 	case Header:
-		c, err = headerClaim(r)
+		err = c.readHeader(r)
 	case Presigned:
-		c, err = queryClaim(r, params)
+		err = c.readQuery(r, params)
 	default:
 		res := &Result{}
 		if err := res.readPayload(r, first(r.Header, "X-Amz-Content-Sha256")); err != nil {
@@ -141,7 +142,7 @@ func (v *Verifier) Verify(r *http.Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.verifyClaim(r, params, c)
+	return v.verifyClaim(r, params, &c)
 }
 
 // verifyClaim checks a claim from the cheapest to the dearest, the signature
