@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"tdkvs/volume"
 )
@@ -169,6 +170,7 @@ func (s *laneSender) begin() {
 
 // flush sends what has come together; a short block is copied to go with the rest.
 func (s *laneSender) flush(last bool) error {
+	s.cn.allowWrite(time.Duration(max(1, s.count/2)) * s.s.config.IdleTimeout) // for each block
 	out := s.cn.out
 	if s.count == 2 && len(s.parts[2]) <= connBuffer {
 		out = append(append(out, s.parts[1]...), s.parts[2]...)
@@ -186,7 +188,6 @@ func (s *laneSender) flush(last bool) error {
 		parts = parts[1:]
 	}
 	s.cn.out, s.count = out[:0], 0
-	s.cn.allowWrite(s.s.config.IdleTimeout)
 	if err := s.cn.write(parts...); err != nil {
 		return fmt.Errorf("send: %w: %v", errBroken, err)
 	}

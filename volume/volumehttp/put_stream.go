@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"tdkvs/volume"
 )
 
 // putStream is the body of a put that is sent while it is read, in chunks. The
@@ -120,8 +122,7 @@ func (k *call) sendAfter(s *putStream, l *listener) error {
 	return s.send(k.conn, l, k.client.config.IdleTimeout)
 }
 
-// send sends the stream, a run of frames in each chunk. The server may take idle for
-// what it is given.
+// send sends the stream, a run of frames in each chunk.
 func (s *putStream) send(cn *conn, l *listener, idle time.Duration) error {
 	for last := false; !last; {
 		if l.done() {
@@ -143,7 +144,8 @@ func (s *putStream) send(cn *conn, l *listener, idle time.Duration) error {
 	return nil
 }
 
-// sendChunk sends what was gathered, and the end of the body behind the last of it.
+// sendChunk sends what was gathered, and the end of the body behind the last of it. The
+// server may take idle for each block.
 func (s *putStream) sendChunk(cn *conn, last bool, idle time.Duration) error {
 	end := "\r\n"
 	if last {
@@ -151,7 +153,8 @@ func (s *putStream) sendChunk(cn *conn, last bool, idle time.Duration) error {
 	}
 	var head [20]byte
 	cn.out = append(strconv.AppendUint(head[:0], uint64(len(s.buf.data)), 16), "\r\n"...)
-	_ = cn.SetWriteDeadline(time.Now().Add(idle))
+	blocks := 1 + len(s.buf.data)/volume.BlockSize
+	_ = cn.SetWriteDeadline(time.Now().Add(time.Duration(blocks) * idle))
 	return cn.write(cn.out, s.buf.data, []byte(end))
 }
 
