@@ -40,6 +40,10 @@ type Config struct {
 	// time, in bytes. Default 16 MiB.
 	PreallocateStep int64
 
+	// WriteOutStep is how much of a large blob is sent to the disk at a time while the
+	// rest still arrives, in bytes, so that the sync at its end is short. Default 2 MiB.
+	WriteOutStep int64
+
 	// WriteBudget is the memory for payloads on their way in. Beyond it, and
 	// beyond 80 KiB each, they are written block by block to files of their own,
 	// also those that SmallLimit would pack. Default: one of DefaultBudget bytes.
@@ -93,6 +97,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.SmallLimit, 1<<20)
 	setDefault(&c.SegmentSize, 256<<20)
 	setDefault(&c.PreallocateStep, 16<<20)
+	setDefault(&c.WriteOutStep, 2<<20)
 	setDefault(&c.CompactRatio, 0.4)
 	setDefault(&c.CompactBytesPerSecond, 64<<20)
 	setDefault(&c.ScrubPeriod, defaultScrubPeriod)
@@ -103,6 +108,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("volume: SegmentSize %d: want %d to %d", c.SegmentSize, 4*recordLen(c.SmallLimit, MaxDescriptor), maxSegmentSize)
 	case c.PreallocateStep < 0:
 		return c, fmt.Errorf("volume: PreallocateStep %d is negative", c.PreallocateStep)
+	case c.WriteOutStep < 0:
+		return c, fmt.Errorf("volume: WriteOutStep %d is negative", c.WriteOutStep)
 	case c.CompactRatio < 0 || c.CompactRatio > 1:
 		return c, fmt.Errorf("volume: CompactRatio %v: want 0 to 1", c.CompactRatio)
 	}

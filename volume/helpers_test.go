@@ -22,7 +22,7 @@ const dir = "/volume"
 func small(fsys vfs.FS) volume.Config {
 	return volume.Config{
 		FS: fsys, Dir: dir, Logger: slog.New(slog.DiscardHandler), Reserve: -1,
-		SmallLimit: 4096, SegmentSize: 300 << 10, PreallocateStep: 16 << 10, CompactBytesPerSecond: -1,
+		SmallLimit: 4096, SegmentSize: 300 << 10, PreallocateStep: 16 << 10, WriteOutStep: 64 << 10, CompactBytesPerSecond: -1,
 	}
 }
 

@@ -122,6 +122,7 @@ type largeWriter struct {
 	step  int   // bytes of buf to write at a time, but for the last
 	used  int   // bytes of buf that wait
 	at    int64 // where they belong
+	sent  int64 // what is before was sent to the disk
 }
 
 // takeBuffer takes the memory for some blocks, or at least for one. size is the
@@ -230,6 +231,9 @@ func (w *largeWriter) stream(b *body) error {
 		if err := w.flush(); err != nil {
 			return err
 		}
+		if err := w.send(); err != nil {
+			return err
+		}
 		if b.size < 0 && sinceCheck > spaceMaxWritten/4 {
 			sinceCheck = 0
 			if _, err := w.s.admit(b.id, 0); err != nil {
@@ -247,6 +251,19 @@ func (w *largeWriter) flush() error {
 	err := w.put(w.buf.b[:w.used])
 	w.used = 0
 	return err
+}
+
+// send has the disk begin with what was written, so that it is at work while the body
+// arrives and not only in the sync.
+func (w *largeWriter) send() error {
+	if w.at-w.sent < w.s.cfg.WriteOutStep {
+		return nil
+	}
+	if err := w.file.WriteOut(w.sent, w.at-w.sent); err != nil {
+		return w.s.writeFailed("write blob out", err)
+	}
+	w.sent = w.at
+	return nil
 }
 
 func (w *largeWriter) put(p []byte) error {

@@ -22,13 +22,13 @@ type failure struct {
 }
 
 var writes = []vfs.Op{
-	vfs.OpCreate, vfs.OpRename, vfs.OpRemove, vfs.OpMkdirAll, vfs.OpSyncDir, vfs.OpWriteAt, vfs.OpTruncate, vfs.OpAllocate, vfs.OpSync,
+	vfs.OpCreate, vfs.OpRename, vfs.OpRemove, vfs.OpMkdirAll, vfs.OpSyncDir, vfs.OpWriteAt, vfs.OpTruncate, vfs.OpAllocate, vfs.OpWriteOut, vfs.OpSync,
 }
 
 // failures returns every way in which a call can fail.
 func failures() []failure {
 	opens := []vfs.Op{vfs.OpCreate, vfs.OpOpen, vfs.OpOpenRead, vfs.OpReadDir, vfs.OpSyncDir, vfs.OpLock}
-	takesSpace := []vfs.Op{vfs.OpCreate, vfs.OpRename, vfs.OpMkdirAll, vfs.OpWriteAt, vfs.OpAllocate}
+	takesSpace := []vfs.Op{vfs.OpCreate, vfs.OpRename, vfs.OpMkdirAll, vfs.OpWriteAt, vfs.OpAllocate, vfs.OpWriteOut}
 	list := []failure{
 		{"EIO", failing(syscall.EIO, false), false},
 		{"EIO, done", failing(syscall.EIO, true), false},

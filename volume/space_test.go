@@ -148,6 +148,7 @@ func TestConfig(t *testing.T) {
 		{FS: mem, Dir: dir, SegmentSize: 1 << 20},
 		{FS: mem, Dir: dir, SegmentSize: 2 << 30},
 		{FS: mem, Dir: dir, PreallocateStep: -1},
+		{FS: mem, Dir: dir, WriteOutStep: -1},
 		{FS: mem, Dir: dir, CompactRatio: 1.5},
 	} {
 		if s, err := volume.Open(cfg); err == nil {

@@ -36,6 +36,7 @@ func TestConformance(t *testing.T) {
 		"ReadWrite":       testReadWrite,
 		"Truncate":        testTruncate,
 		"Allocate":        testAllocate,
+		"WriteOut":        testWriteOut,
 		"Rename":          testRename,
 		"Remove":          testRemove,
 		"OpenAfterRemove": testOpenAfterRemove,
@@ -211,6 +212,16 @@ func testAllocate(t *testing.T, f fixture) {
 	}
 	if err := file.Allocate(1, -10); err == nil {
 		t.Error("allocate less than nothing")
+	}
+}
+
+func testWriteOut(t *testing.T, f fixture) {
+	file := mustCreate(t, f.fs, f.path("a"), []byte("abc"))
+	for _, r := range []struct{ off, n int64 }{{0, 3}, {1, 1}, {0, 0}, {2, 1 << 20}, {1 << 20, 5}} {
+		if err := file.WriteOut(r.off, r.n); err != nil {
+			t.Errorf("write out %d+%d: %v", r.off, r.n, err)
+		}
+		expectFile(t, f.fs, f.path("a"), []byte("abc"))
 	}
 }
 
@@ -405,6 +416,7 @@ func testClosed(t *testing.T, f fixture) {
 	}
 	expectError(t, "sync", file.Sync(), fs.ErrClosed)
 	expectError(t, "allocate", file.Allocate(0, 1), fs.ErrClosed)
+	expectError(t, "write out", file.WriteOut(0, 1), fs.ErrClosed)
 	expectError(t, "truncate", file.Truncate(0), fs.ErrClosed)
 	expectError(t, "close", file.Close(), fs.ErrClosed)
 }

@@ -30,13 +30,14 @@ const (
 	OpSize
 	OpTruncate
 	OpAllocate
+	OpWriteOut
 	OpSync
 	opCount
 )
 
 var opNames = [opCount]string{
 	"any", "create", "open", "openread", "rename", "remove", "mkdirall", "readdir", "stat",
-	"syncdir", "lock", "space", "readat", "writeat", "close", "size", "truncate", "allocate", "sync",
+	"syncdir", "lock", "space", "readat", "writeat", "close", "size", "truncate", "allocate", "writeout", "sync",
 }
 
 // String returns the operation's name in lower case.
@@ -52,8 +53,8 @@ type Call struct {
 	Op      Op
 	Name    string // of the file or directory
 	NewName string // of a rename
-	Off     int64  // of ReadAt, WriteAt and Allocate; the length for Truncate
-	Len     int64  // bytes of ReadAt, WriteAt and Allocate
+	Off     int64  // of ReadAt, WriteAt, Allocate and WriteOut; the length for Truncate
+	Len     int64  // bytes of ReadAt, WriteAt, Allocate and WriteOut
 	Nth     int    // this is the n-th call of Op, from 1
 	Err     error  // in a trace: what the call returned
 }
@@ -164,7 +165,7 @@ func (f *Faulty) do(call Call, run func() error) (*Fault, error) {
 // canLie reports whether a call may say that it has done what it has not.
 func (op Op) canLie() bool {
 	switch op {
-	case OpRename, OpRemove, OpSyncDir, OpReadAt, OpWriteAt, OpTruncate, OpAllocate, OpSync:
+	case OpRename, OpRemove, OpSyncDir, OpReadAt, OpWriteAt, OpTruncate, OpAllocate, OpWriteOut, OpSync:
 		return true
 	}
 	return false
@@ -383,6 +384,13 @@ func (h *faultyFile) Truncate(size int64) error {
 func (h *faultyFile) Allocate(off, n int64) error {
 	_, err := h.fs.do(Call{Op: OpAllocate, Name: h.inner.Name(), Off: off, Len: n}, func() error {
 		return h.inner.Allocate(off, n)
+	})
+	return err
+}
+
+func (h *faultyFile) WriteOut(off, n int64) error {
+	_, err := h.fs.do(Call{Op: OpWriteOut, Name: h.inner.Name(), Off: off, Len: n}, func() error {
+		return h.inner.WriteOut(off, n)
 	})
 	return err
 }

@@ -81,6 +81,7 @@ func (f *frozenFile) Truncate(size int64) error {
 }
 
 func (f *frozenFile) Allocate(int64, int64) error { return nil }
+func (f *frozenFile) WriteOut(int64, int64) error { return nil }
 func (f *frozenFile) Sync() error                 { return nil }
 
 func (f *frozenFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }

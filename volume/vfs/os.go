@@ -96,6 +96,14 @@ func (f osFile) Size() (int64, error) {
 
 func (f osFile) Sync() error { return syncData(f.File) }
 
+func (f osFile) WriteOut(off, n int64) error {
+	err := beginWriteOut(f.File, off, n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // Sync does all of it
+	}
+	return err
+}
+
 func (f osFile) Allocate(off, n int64) error {
 	if off < 0 || n < 0 {
 		return &fs.PathError{Op: "allocate", Path: f.Name(), Err: unix.EINVAL}

@@ -13,6 +13,8 @@ import (
 // is F_FULLFSYNC, which also empties the drive's cache.
 func syncData(f *os.File) error { return f.Sync() }
 
+func beginWriteOut(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
 func preallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
 func spaceOf(st *unix.Statfs_t) Space {

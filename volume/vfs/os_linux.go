@@ -9,6 +9,14 @@ import (
 // syncData makes the bytes and the length of f durable, without its times.
 func syncData(f *os.File) error { return onDescriptor(f, "fdatasync", unix.Fdatasync) }
 
+// beginWriteOut starts to write dirty pages. It wraps errors.ErrUnsupported where the
+// file system can not.
+func beginWriteOut(f *os.File, off, n int64) error {
+	return onDescriptor(f, "sync_file_range", func(fd int) error {
+		return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+	})
+}
+
 // preallocate reserves disk space. It wraps errors.ErrUnsupported where the
 // file system can not.
 func preallocate(f *os.File, off, n int64) error {

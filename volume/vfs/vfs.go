@@ -51,6 +51,11 @@ type File interface {
 	// Allocate makes sure that the bytes [off, off+n) have disk space and that
 	// the file is at least off+n long; new bytes read as zero.
 	Allocate(off, n int64) error
+	// WriteOut begins to write the bytes [off, off+n) to the disk, and does not wait
+	// for the end: a Sync that comes later finds the less to do. Nothing is durable by
+	// it, and where the system can not do it, it does nothing. Its failure is that of a
+	// write.
+	WriteOut(off, n int64) error
 	// Sync makes the file's bytes and length durable (fdatasync). After a
 	// failure the state of the bytes is unknown: never retry, seal the file.
 	Sync() error
