@@ -97,7 +97,7 @@ func TestKnownValues(t *testing.T) {
 // compares all digests with those computed directly.
 func TestPayload(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1, 4095, togetherFrom - 1, togetherFrom, togetherFrom + 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 7} {
+	for _, size := range []int{0, 1, 4095, togetherFrom - 1, togetherFrom, togetherFrom + 1, 128<<10 - 1, 128 << 10, 128<<10 + 1, 1<<20 + 7} {
 		data := randomBytes(size)
 		for _, a := range Algorithms() {
 			for _, declared := range []int64{int64(size), -1} {

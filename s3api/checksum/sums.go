@@ -16,9 +16,9 @@ type sums struct {
 	stream *md5lanes.Stream          // MD5 of a large body, else nil
 }
 
-// togetherFrom is the size in bytes from which it pays to gather what others could
-// be hashed beside.
-const togetherFrom = 32 << 10
+// togetherFrom is the size in bytes from which bodies are gathered to be hashed
+// together: above it the engine counts on memory for that.
+const togetherFrom = 64<<10 + 1
 
 // together are the large bodies of the process.
 var together = md5lanes.NewGroup()
