@@ -62,12 +62,12 @@ func TestGathered(t *testing.T) {
 			log("b", slog.LevelInfo)
 		}, "a b"},
 		{"lines in a row wait for the first 50 ms", func(log func(string, slog.Level), _ *slog.Logger, _ *accesslog.Handler) {
-			for i := range 10 { // at 0, 10, ..., 90 ms
+			for i := range 10 { // at 0, 11, ..., 99 ms: none when the first wait ends, at 61
 				log(fmt.Sprint(i), slog.LevelInfo)
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(11 * time.Millisecond)
 			}
 			time.Sleep(time.Second)
-		}, "0 1+2+3+4+5+6 7+8+9"},
+		}, "0 1+2+3+4+5 6+7+8+9"},
 		{"what is not flushed waits", func(log func(string, slog.Level), _ *slog.Logger, _ *accesslog.Handler) {
 			log("a", slog.LevelInfo)
 			log("b", slog.LevelInfo)

@@ -70,7 +70,7 @@ func TestVerifyAllocates(t *testing.T) {
 		if _, err := v.Verify(r); err != nil {
 			t.Fatal(err)
 		}
-	}); n > 4 {
+	}); n > 8 { // 4, and more where the race detector empties pools
 		t.Errorf("%v allocations", n)
 	}
 }
