@@ -103,7 +103,8 @@ func (e *Engine) BackupBody(ctx context.Context, id string, handle []byte, offse
 // openPinned opens a run of bytes of which the record is known. They are held
 // by the backup; a pin goes with every reader.
 func (e *Engine) openPinned(ctx context.Context, h bodyHandle, offset, length int64) (*rangeReader, error) {
-	p := e.pins.known(&h.row)
+	p := new(pin)
+	e.pins.known(p, &h.row)
 	defer p.release()
 	x := &rangeReader{ctx: ctx, engine: e, pin: p, left: length}
 	if h.part > 0 {

@@ -115,6 +115,7 @@ type Engine struct {
 	readShares   *shares
 	layouts      *layouts
 	pins         *pins
+	lookups      sync.Pool // of *versionLookup
 	garbage      *collector
 	rebalance    *rebalancer
 	prober       *prober

@@ -33,87 +33,12 @@ func (e *Engine) Object(ctx context.Context, bucket, key, versionID string) (met
 
 // OpenObject returns one version for reading. Close must be called.
 func (e *Engine) OpenObject(ctx context.Context, bucket, key, versionID string) (ObjectReader, error) {
-	x, err := e.pins.acquire(func() (*metadb.ObjectRow, error) { return e.lookup(ctx, bucket, key, versionID) })
+	x := &objectReader{engine: e}
+	err := e.pins.acquire(&x.pin, func() (*metadb.ObjectRow, error) { return e.lookup(ctx, bucket, key, versionID) })
 	if err != nil {
 		return nil, fault("open object", bucket, key, err)
 	}
-	return &objectReader{engine: e, pin: x}, nil
-}
-
-// lookup finds a version as callers see it: with one read where it is the
-// current one, with two where it is not, and with one more for the bucket where
-// it has no id of its own.
-func (e *Engine) lookup(ctx context.Context, bucket, key, versionID string) (*metadb.ObjectRow, error) {
-	if err := checkName(bucket, key); err != nil {
-		return nil, err
-	}
-	var found struct { // one allocation for both
-		o *metadb.ObjectRow
-		b meta.Bucket // no more of it than how it is versioned
-	}
-	err := e.view(ctx, func(tx metadb.Tx) (err error) {
-		found.o, err = known(tx, bucket, key)
-		if err == nil && versionID != "" {
-			found.o, err = findVersion(tx, found.o, versionID)
-		}
-		if err == nil && (found.o == nil || found.o.VersionID == "") {
-			found.b.Versioning, err = versioning(tx, bucket)
-		}
-		return err
-	})
-	if err == nil {
-		err = readable(found.b, found.o, versionID)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return shown(found.b, found.o), nil
-}
-
-// known is current for those who change nothing of the record: they may have it in
-// common.
-func known(tx metadb.Tx, bucket, key string) (*metadb.ObjectRow, error) {
-	o, err := metadb.Decoded(tx, metadb.ObjectKey(bucket, key), decodeCurrent)
-	if errors.Is(err, metadb.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return o.(*metadb.ObjectRow), nil
-}
-
-// decodeCurrent makes a *metadb.ObjectRow of the row of a current version.
-func decodeCurrent(key, value []byte) (any, error) {
-	bucket, name, ok := metadb.ParseObjectKey(key)
-	if !ok {
-		return nil, metadb.ErrBadRecord
-	}
-	return unmarshalVersion(value, bucket, name)
-}
-
-// shown is a version with its id as callers see it.
-func shown(b meta.Bucket, o *metadb.ObjectRow) *metadb.ObjectRow {
-	id := shownID(b, o.VersionID)
-	if id == o.VersionID {
-		return o
-	}
-	as := *o
-	as.VersionID = id
-	return &as
-}
-
-// versioning returns how a bucket is versioned; KindNoSuchBucket when there is
-// none.
-func versioning(tx metadb.Tx, bucket string) (meta.Versioning, error) {
-	row, err := tx.Get(metadb.BucketKey(bucket))
-	if errors.Is(err, metadb.ErrNotFound) {
-		return meta.Unversioned, refuse(meta.KindNoSuchBucket)
-	}
-	if err != nil {
-		return meta.Unversioned, err
-	}
-	return metadb.UnmarshalVersioning(row)
+	return x, nil
 }
 
 // readable refuses what is not there (nil), or only as a delete marker.

@@ -1,6 +1,7 @@
 package master_test
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -80,4 +81,34 @@ func TestRecordsInCommon(t *testing.T) {
 	if _, err := s.Object(bg, bucket, "k", ""); meta.KindOf(err) != meta.KindNoSuchKey {
 		t.Errorf("a deleted object: %v", err)
 	}
+}
+
+// TestLookupsBesideEachOther has each of several readers look for its own keys, there
+// and missing, at the same time: none is given what another has found.
+func TestLookupsBesideEachOther(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	const readers, keys = 8, 20
+	name := func(reader, i int) string { return fmt.Sprintf("%d/%d", reader, i) }
+	for r := range readers {
+		for i := 0; i < keys; i += 2 {
+			s.put(name(r, i), name(r, i))
+		}
+	}
+	var reading sync.WaitGroup
+	for r := range readers {
+		reading.Go(func() {
+			for i := range 10 * keys {
+				key, there := name(r, i%keys), i%2 == 0
+				o, err := s.Object(bg, bucket, key, "")
+				if there && (err != nil || o.Key != key || o.Size != int64(len(key))) || !there && meta.KindOf(err) != meta.KindNoSuchKey {
+					t.Errorf("%s: %+v, %v", key, o, err)
+				}
+				if _, err := s.Object(bg, "no-such-bucket", key, ""); meta.KindOf(err) != meta.KindNoSuchBucket {
+					t.Errorf("%s in no bucket: %v", key, err)
+				}
+			}
+		})
+	}
+	reading.Wait()
 }

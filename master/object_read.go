@@ -16,7 +16,7 @@ import (
 // objectReader is an open version.
 type objectReader struct {
 	engine *Engine
-	pin    *pin
+	pin    pin
 	closed sync.Once
 }
 
@@ -36,7 +36,7 @@ func (r *objectReader) Range(ctx context.Context, offset, length int64) (io.Read
 		return nil, fault("read object", o.Bucket, o.Key,
 			fmt.Errorf("range of %d bytes from %d is outside the object of %d bytes", length, offset, o.Size))
 	}
-	return orNil((&rangeReader{ctx: ctx, engine: r.engine, pin: r.pin, left: length}).begin(offset))
+	return orNil((&rangeReader{ctx: ctx, engine: r.engine, pin: &r.pin, left: length}).begin(offset))
 }
 
 // orNil keeps a nil pointer out of the interface.

@@ -40,22 +40,21 @@ type pin struct {
 
 // acquire runs read, which returns the record of an object, and pins what the
 // object holds.
-func (p *pins) acquire(read func() (*metadb.ObjectRow, error)) (*pin, error) {
+func (p *pins) acquire(x *pin, read func() (*metadb.ObjectRow, error)) error {
 	p.gate.RLock()
 	defer p.gate.RUnlock()
 	o, err := read()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		p.known(x, o)
 	}
-	return p.known(o), nil
+	return err
 }
 
 // known pins what an object holds that is known to be there.
-func (p *pins) known(o *metadb.ObjectRow) *pin {
-	x := &pin{of: p, object: &o.Object, seq: o.Seq}
+func (p *pins) known(x *pin, o *metadb.ObjectRow) {
+	x.of, x.object, x.seq = p, &o.Object, o.Seq
 	x.refs.Store(1)
 	p.add(x.object, 1)
-	return x
 }
 
 func (x *pin) retain() { x.refs.Add(1) }

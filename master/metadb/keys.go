@@ -87,6 +87,9 @@ func After(key []byte) []byte {
 // BucketKey returns the key of a bucket's record.
 func BucketKey(bucket string) []byte { return tagged(tagBucket, bucket) }
 
+// AppendBucketKey appends BucketKey to b.
+func AppendBucketKey(b []byte, bucket string) []byte { return append(append(b, tagBucket), bucket...) }
+
 // BucketRange covers the records of the buckets whose names begin with prefix.
 func BucketRange(prefix string) Range { return Under(tagged(tagBucket, prefix)) }
 
@@ -96,7 +99,11 @@ func ParseBucketKey(k []byte) (bucket string, ok bool) { return untagged(tagBuck
 // ObjectKey returns the key of an object's current version. It is also the
 // prefix of all objects whose keys begin with key.
 func ObjectKey(bucket, key string) []byte {
-	b := make([]byte, 0, 2+len(bucket)+len(key))
+	return AppendObjectKey(make([]byte, 0, 2+len(bucket)+len(key)), bucket, key)
+}
+
+// AppendObjectKey appends ObjectKey to b.
+func AppendObjectKey(b []byte, bucket, key string) []byte {
 	b = append(append(b, tagObject), bucket...)
 	return append(append(b, separator), key...)
 }
