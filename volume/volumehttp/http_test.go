@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 // TestErrorsCrossTheWire sends each error of a store through every call.
 func TestErrorsCrossTheWire(t *testing.T) {
 	t.Parallel()
-	var current error
-	fail := func() error { return fmt.Errorf("here and now: %w", current) }
+	var now atomic.Pointer[error]
+	fail := func() error { return fmt.Errorf("here and now: %w", *now.Load()) }
 	fake := &fakeBlobs{
 		Mem: volumetest.NewMem(),
 		put: func(_ context.Context, _ volume.BlobID, _ int64, body io.Reader, _ volume.Descriptor) error {
@@ -36,7 +37,8 @@ func TestErrorsCrossTheWire(t *testing.T) {
 		volume.ErrNotFound, volume.ErrExists, volume.ErrCorrupt, volume.ErrReadOnly, volume.ErrNoSpace,
 		volume.ErrWrongVolume, volume.ErrLocked, volume.ErrUnavailable, volume.ErrDenied, volume.ErrInvalid,
 	}
-	for _, current = range append(sentinels, errors.New("disk on fire")) {
+	for _, current := range append(sentinels, errors.New("disk on fire")) {
+		now.Store(&current)
 		calls := map[string]error{
 			"put":       c.Put(t.Context(), testID(1), -1, strings.NewReader("x"), testDescriptor),
 			"large put": c.Put(t.Context(), testID(1), -1, bytes.NewReader(testData(3<<20)), testDescriptor),

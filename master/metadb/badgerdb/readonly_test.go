@@ -61,18 +61,19 @@ func TestReadOnly(t *testing.T) {
 		}
 	}
 	eventually(t, "the full memtable is a table", func() bool { // its log goes then, and not amid the copy
-		made := 0
+		made, oldest := 0, false
 		names, err := filepath.Glob(filepath.Join(dir, "*"+logSuffix))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range names {
+		for i, name := range names {
 			info, err := os.Stat(name)
 			if err == nil && info.Size() > 0 {
 				made++
+				oldest = oldest || i == 0
 			}
 		}
-		return made == 1
+		return made == 1 && oldest // one that goes loses its length first, then its name
 	})
 	killed := copyDir(t, dir)
 	if _, err := OpenReadOnly(dir, Options{}); !errors.Is(err, metadb.ErrLocked) {
