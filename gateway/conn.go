@@ -33,8 +33,9 @@ func (g gathering) Accept() (net.Conn, error) {
 // conn holds small writes back until
 //   - more is written than there is room for,
 //   - a read begins: whoever waits for the client has said all he had to say,
-//   - its write deadline changes, which net/http does behind every answer: what was
-//     written under a deadline is sent under it,
+//   - its write deadline is removed, which net/http does behind every answer; a new
+//     one is the deadline of what is held, too: the one before may be over, because
+//     the disk was slow and not the client,
 //   - a handler flushes, or the connection is closed.
 //
 // An error of sending what was held is that of the next write or read.
@@ -109,12 +110,16 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	_ = c.flush() // the next write or read has the error
+	if t.IsZero() {
+		_ = c.flush() // the next write or read has the error
+	}
 	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
-	_ = c.flush() // as above
+	if t.IsZero() {
+		_ = c.flush() // as above
+	}
 	return c.Conn.SetDeadline(t)
 }
 

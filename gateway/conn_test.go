@@ -314,3 +314,28 @@ func TestFlushIsSent(t *testing.T) {
 		t.Errorf("%q, %v", rest, err)
 	}
 }
+
+// TestSlowSource: what is held while its source is slower than clients may be is sent
+// under the deadline of what comes next.
+func TestSlowSource(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(cfg *Config) {
+		cfg.Timeout = 300 * time.Millisecond
+		cfg.S3 = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "60000")
+			time.Sleep(30 * time.Millisecond) // until net/http waits for the next request
+			_, _ = w.Write(bytes.Repeat([]byte("a"), 8000))
+			time.Sleep(600 * time.Millisecond)
+			_, _ = w.Write(bytes.Repeat([]byte("b"), 52000))
+		})
+	})
+	addr := b.start(t)
+	resp, err := http.Get("http://" + addr + "/bucket/key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil || len(all) != 60000 {
+		t.Errorf("%d bytes, %v", len(all), err)
+	}
+}

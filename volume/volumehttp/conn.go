@@ -224,7 +224,7 @@ func (c *Client) appendHead(dst []byte, r *request, first bool) []byte {
 		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(len(r.body)), 10), "\r\n"...)
 	}
 	if r.lane && first {
-		dst = append(dst, headerLane+": 1\r\n"...)
+		dst = append(dst, "Connection: "+headerLane+"\r\n"+headerLane+": 1\r\n"...)
 	}
 	if r.mediaType != "" {
 		dst = append(append(append(dst, "Content-Type: "...), r.mediaType...), "\r\n"...)

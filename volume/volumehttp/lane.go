@@ -244,10 +244,27 @@ type laneRequest struct {
 	info   bool // of a get: the info frame is wanted
 }
 
+// wantsLane reports that a request asks for a lane, on this very connection: a proxy does
+// not hand on what the Connection field names (RFC 9110, 7.6.1), for what it sends on
+// one connection comes from many.
+func wantsLane(r *http.Request) bool {
+	if r.Header.Get(headerLane) == "" {
+		return false
+	}
+	for _, line := range r.Header["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), headerLane) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // laneRequestOf is the request that makes a lane of its connection, if it can. It is
 // known to be allowed.
 func laneRequestOf(r *http.Request) (laneRequest, bool) {
-	if r.Header.Get(headerLane) == "" || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Close || r.Header.Get("Expect") != "" || r.ContentLength < 0 {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Close || r.Header.Get("Expect") != "" || r.ContentLength < 0 {
 		return laneRequest{}, false
 	}
 	x := laneRequest{

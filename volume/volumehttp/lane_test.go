@@ -98,7 +98,7 @@ func (l *laneConn) send(text string) {
 
 func (l *laneConn) ask(method, target, fields string, body []byte) {
 	l.t.Helper()
-	l.send(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\n%s: 1\r\n%s: %s\r\nContent-Length: %d\r\n%s\r\n%s",
+	l.send(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: Tdkvs-Lane\r\n%s: 1\r\n%s: %s\r\nContent-Length: %d\r\n%s\r\n%s",
 		method, target, headerLane, headerVolume, l.f.volume, len(body), fields, body))
 }
 
@@ -191,7 +191,7 @@ func TestLanePipelined(t *testing.T) {
 	f := serve(t, mem, ServerConfig{}, nil)
 	put(t, mem, testID(1), testData(5000))
 	l := openLane(t, f)
-	one := fmt.Sprintf("GET %s?offset=0&length=5000 HTTP/1.1\r\nHost: x\r\n%s: 1\r\n%s: %s\r\n\r\n", blobPath(testID(1)), headerLane, headerVolume, f.volume)
+	one := fmt.Sprintf("GET %s?offset=0&length=5000 HTTP/1.1\r\nHost: x\r\nConnection: Tdkvs-Lane\r\n%s: 1\r\n%s: %s\r\n\r\n", blobPath(testID(1)), headerLane, headerVolume, f.volume)
 	l.send(strings.Repeat(one, 10))
 	for i := range len(one) {
 		l.send(one[i : i+1])

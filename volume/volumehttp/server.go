@@ -146,7 +146,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(resp, r, err)
 		return
 	}
-	if r.Header.Get(headerLane) != "" && s.takeOver(w, r) {
+	if wantsLane(r) && s.takeOver(w, r) {
 		return
 	}
 	s.mux.ServeHTTP(resp, r)

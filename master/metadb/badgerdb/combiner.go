@@ -281,10 +281,17 @@ func (b *batchRun) next() *request {
 
 // finish commits the batch whose closures have all run.
 func (b *batchRun) finish(own *request) {
-	err := errAbandoned
-	defer func() { b.end(own, err) }()
+	err := fmt.Errorf("%w: %w", metadb.ErrFailed, errAbandoned)
+	done := false
+	defer func() {
+		if !done { // by a panic: nobody knows what of it is written
+			b.failure.Store(&err)
+		}
+		b.end(own, err)
+	}()
 	failpoint.At("commit/taken")
 	err = b.commit()
+	done = true
 }
 
 // end hands the lead over and wakes all but the leader; err, where set, replaces

@@ -73,6 +73,8 @@ func (db *DB) Apply(ctx context.Context, seq uint64, mark []byte, changes []meta
 		return metadb.ErrClosed
 	}
 	defer db.leave()
+	db.store.gate.RLock() // Badger stays open meanwhile
+	defer db.store.gate.RUnlock()
 	return db.combiner.apply(seq, tree, mark)
 }
 
@@ -86,7 +88,17 @@ func (c *combiner) apply(seq uint64, tree *overlay, mark []byte) error {
 	if at, _ := c.eng.position(); seq != at+1 {
 		return fmt.Errorf("%w: %d after %d", errOutOfTurn, seq, at)
 	}
-	if err := c.eng.commit(tree, mark); err != nil {
+	bytes := 0
+	tree.Scan(func(w *write) bool {
+		bytes += len(w.stored) + len(w.value) + entryOverhead
+		return true
+	})
+	c.space.prepare()
+	err := c.eng.commit(tree, mark)
+	if err == nil {
+		err = c.space.wrote(bytes)
+	}
+	if err != nil {
 		failure := fmt.Errorf("%w: %w", metadb.ErrFailed, err)
 		c.failure.Store(&failure)
 		return failure

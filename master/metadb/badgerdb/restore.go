@@ -85,7 +85,6 @@ func (r *Restore) begin(old []string, o Options) error {
 	o = o.withDefaults()
 	r.space = &space{dir: r.tmp, reserve: o.Reserve, measure: o.FreeSpace, now: time.Now}
 	opt := badgerOptions(r.tmp, o)
-	opt.SyncWrites = false // all is synced before it gets its name
 	var err error
 	r.bdb, err = badger.OpenManaged(opt)
 	return err

@@ -105,19 +105,27 @@ func makeAhead(name string, size int64) error {
 // wrote counts what a commit has written, and notices that Badger has turned to
 // the next log, which then has a length.
 func (r *logRoom) wrote(n int) error {
-	if !r.turning() || r.ahead == "" {
-		r.used += n
+	r.used += n
+	if r.used-n < r.memory {
 		return nil
 	}
+	newest, err := r.newest()
+	if err == nil && newest != r.active {
+		r.active, r.backed, r.ahead, r.used = newest, newest == r.ahead, "", n
+	}
+	return err
+}
+
+// newest is the log that Badger writes to. One that lies ready has no length until then.
+func (r *logRoom) newest() (string, error) {
+	if r.ahead == "" {
+		return newestMade(r.dir)
+	}
 	info, err := os.Stat(filepath.Join(r.dir, r.ahead))
-	if err != nil {
-		return err
+	if err != nil || info.Size() == 0 {
+		return r.active, err
 	}
-	r.used += n
-	if info.Size() > 0 {
-		r.active, r.ahead, r.used = r.ahead, "", n
-	}
-	return nil
+	return r.ahead, nil
 }
 
 // end removes the log that was made ready and not used.

@@ -109,9 +109,9 @@ func (c *rowCache) replace(key, value []byte, seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wrote = seq
+	delete(p.old, string(key)) // it may be in both: two Views have put it, and the generations changed in between
 	was, young := p.young[string(key)]
 	if !young {
-		delete(p.old, string(key))
 		return
 	}
 	if len(value) > cacheRow {

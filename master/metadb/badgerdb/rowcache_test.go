@@ -341,3 +341,18 @@ func TestBadRowsAreDecodedAnew(t *testing.T) {
 		t.Errorf("it was decoded %d times", tries)
 	}
 }
+
+// TestRowCacheBothGenerations: two Views put a row that both had missed, and the
+// generations change in between; what a commit then writes is too long to be held.
+func TestRowCacheBothGenerations(t *testing.T) {
+	t.Parallel()
+	c := newRowCache()
+	key, row := []byte("k"), cachedRow{value: []byte("1"), since: 3}
+	c.put(key, row, 3)
+	c.age(key)
+	c.put(key, row, 3)
+	c.replace(key, make([]byte, cacheRow+1), 5)
+	if row, ok := c.get(key, 5); ok {
+		t.Fatalf("a snapshot of commit 5 is given what commit 3 wrote: %v", row)
+	}
+}

@@ -168,7 +168,7 @@ func (g *Group) ended(s *Stream, hashed *block, err error) {
 		g.ready = append(g.ready, s)
 	}
 	if s.waiting {
-		s.wake.Signal()
+		s.awaken()
 	}
 }
 
@@ -176,10 +176,17 @@ func (g *Group) ended(s *Stream, hashed *block, err error) {
 func (g *Group) wakeOne() {
 	for _, s := range g.ready {
 		if s.waiting {
-			s.wake.Signal()
+			s.awaken()
 			return
 		}
 	}
+}
+
+// awaken has a stream that waits look again. It does not count as waiting from now on,
+// although it may take a while until it runs: whoever is to be woken next is another.
+func (s *Stream) awaken() {
+	s.waiting = false
+	s.wake.Signal()
 }
 
 // leave takes a stream out of the group, when its round has ended.

@@ -356,3 +356,20 @@ func BenchmarkStreams(b *testing.B) {
 	}
 	runtime.KeepAlive(data)
 }
+
+// TestEachIsWoken: a stream that was woken and has not run yet is not woken again in
+// place of another that waits.
+func TestEachIsWoken(t *testing.T) {
+	t.Parallel()
+	g := newGroup(kernel{}, 1)
+	first, second := g.Stream(), g.Stream()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	first.waiting, second.waiting = true, true
+	g.ready = []*Stream{first, second}
+	g.wakeOne()
+	g.wakeOne()
+	if first.waiting || second.waiting {
+		t.Errorf("still waiting: the first %v, the second %v", first.waiting, second.waiting)
+	}
+}
