@@ -74,9 +74,12 @@ model: ## listings, and whole stores, against their models (TDKVS_MODEL_CASES=10
 	TDKVS_MODEL_CASES=$${TDKVS_MODEL_CASES:-100000} go test -count=1 -timeout 10m -run ListingModel $(TESTFLAGS) ./master ./s3api
 	TDKVS_MODEL_STREAMS=$${TDKVS_MODEL_STREAMS:-4} go test -count=1 -timeout 120m -run StoreModel -v $(TESTFLAGS) ./gateway/modeltest
 
+# Much of what they take is waiting, for clients in other languages and for what goes on in the background.
+COMPAT_PARALLEL ?= 3
+
 .PHONY: compat
 compat: build ## black-box tests of the binary with real clients
-	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m $(TESTFLAGS) ./compat-tests/...
+	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m -parallel $(COMPAT_PARALLEL) $(TESTFLAGS) ./compat-tests/...
 
 .PHONY: fixture
 fixture: build ## keep a store of today's formats, which every later build must open (TDKVS_FIXTURE=2: its name)
