@@ -137,6 +137,23 @@ func newestMade(dir string) (string, error) {
 	})
 }
 
+// oldestMade returns the name of the oldest memtable log that has a length, empty where
+// there is none.
+func oldestMade(dir string) (string, error) {
+	oldest := ""
+	_, err := newestOf(dir, func(name string) (bool, error) {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err == nil && info.Size() > 0 && (oldest == "" || len(name) < len(oldest) || len(name) == len(oldest) && name < oldest) {
+			oldest = name
+		}
+		return false, err
+	})
+	return oldest, err
+}
+
 func newestOf(dir string, counts func(name string) (bool, error)) (string, error) {
 	f, err := os.Open(dir)
 	if err != nil {

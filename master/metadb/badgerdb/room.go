@@ -66,7 +66,28 @@ func (r *logRoom) ensure() error {
 	return err
 }
 
+// flushWait bounds the wait for tables that Badger is making.
+const flushWait = 5 * time.Second
+
+// awaitFlush waits, where there is little space, until Badger has made tables of the
+// logs before the active one: it writes to those through mapped files, and to take space
+// that there is not takes all that there is, for a moment, in which that would end the
+// process by SIGBUS.
+func (r *logRoom) awaitFlush() {
+	for end := time.Now().Add(flushWait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		room, err := statfs(r.dir)
+		if err != nil || room.Free >= 4*uint64(r.logSize) {
+			return
+		}
+		oldest, err := oldestMade(r.dir)
+		if err != nil || oldest == "" || oldest == r.active {
+			return
+		}
+	}
+}
+
 func (r *logRoom) take() error {
+	r.awaitFlush()
 	if !r.backed {
 		if err := allocate(filepath.Join(r.dir, r.active), r.logSize); err != nil {
 			return err
