@@ -44,6 +44,7 @@ func TestLinearityUnderFaults(t *testing.T) {
 					t.Fatalf("contest %d: TDKVS_SEED=%d repeats its choices; what was done: %v", i, s, f.did)
 				}
 				if i == contests-1 || (i+1)%contestsEach == 0 {
+					f.mend(t)
 					f.d.mustAdmin(t, "rebalance", "limit", "-rate", "none") // what is left to be done is done soon
 					f.d.wantWhole(t)
 					f.d.stop(t)
@@ -94,6 +95,17 @@ func (f *faults) happen(t *testing.T, c *contest, choices *rand.Rand, over <-cha
 		done[kind]++
 		f.did = append(f.did, did)
 	}
+}
+
+// mend ends what a fault may have left: connections that truncate or repeat live on, and a volume that is held to be down
+// because of them is not checked.
+func (f *faults) mend(t *testing.T) {
+	t.Helper()
+	for _, w := range f.wires {
+		w.cut()
+	}
+	time.Sleep(1200 * time.Millisecond) // the master asks each of its volumes once a second how it is
+	f.d.waitReady(t)
 }
 
 // one has one thing go wrong, and puts it right again.

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // BenchmarkClientCost measures what a request costs the side that sends it: processor time of the client's process, for
@@ -27,10 +26,7 @@ func BenchmarkClientCost(b *testing.B) {
 	base := startBareServer(b)
 	address := strings.TrimPrefix(base, "http://")
 	plain := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchClients, DisableCompression: true}}
-	library, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4("access", "secret", ""), Region: "us-east-1"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	library := libraryClient(b, address, "access", "secret")
 	const name = "bench-1/0000000001-4096"
 	body := content("benchmark", 4<<10)
 	b.Run("get/tdkvs bench", func(b *testing.B) { benchmarkGenerator(b, base, "get") })

@@ -139,7 +139,7 @@ func isAdmin(r *http.Request) bool {
 // admin serves the admin API. Who asks comes first: strangers learn nothing of
 // which routes there are.
 func (g *gateway) admin(w http.ResponseWriter, r *http.Request) {
-	info := infoOf(w)
+	info := s3api.InfoOf(w)
 	info.Operation = "Admin"
 	status, answer, err := g.adminAnswer(r, info)
 	if stream, ok := answer.(adminStream); ok && err == nil {

@@ -11,6 +11,7 @@ import (
 	"tdkvs/gateway/adminapi"
 	"tdkvs/master"
 	"tdkvs/master/meta"
+	"tdkvs/s3api"
 )
 
 // BackupKeeper is what the admin API needs of the engine to back it up.
@@ -40,7 +41,7 @@ func (g *gateway) sendStream(w http.ResponseWriter, status int, stream adminStre
 		return err
 	}
 	if err != nil {
-		infoOf(w).Err = err
+		s3api.InfoOf(w).Err = err
 		panic(http.ErrAbortHandler)
 	}
 	lazy.begin()
@@ -58,7 +59,7 @@ type lazyStatus struct {
 func (l *lazyStatus) begin() {
 	if !l.begun {
 		l.begun = true
-		infoOf(l.w).Status = l.status
+		s3api.InfoOf(l.w).Status = l.status
 		l.w.WriteHeader(l.status)
 	}
 }

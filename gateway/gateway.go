@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -162,17 +161,4 @@ func (g *gateway) recovered(out *writer, v any) (abort bool) {
 	}
 	writeText(out, http.StatusInternalServerError, internalText+out.id[0], nil)
 	return false
-}
-
-// newRequestID makes an id as S3's look: 16 hexadecimal digits. It is no secret, so
-// it need not cost a system call.
-func newRequestID() string {
-	const digits = "0123456789ABCDEF"
-	var id [16]byte
-	n := rand.Uint64()
-	for i := range id {
-		id[i] = digits[n>>60]
-		n <<= 4
-	}
-	return string(id[:])
 }

@@ -55,7 +55,7 @@ func (g *gateway) native(prefix, operation, allow string, handle func(http.Respo
 // page makes a handler of a function that returns its error.
 func (g *gateway) page(operation string, serve func(http.ResponseWriter, *http.Request, *s3api.RequestInfo) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := infoOf(w)
+		info := s3api.InfoOf(w)
 		info.Operation = operation
 		if err := serve(w, r, info); err != nil {
 			g.fail(w, r, info, err)

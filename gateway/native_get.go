@@ -44,7 +44,7 @@ func (g *gateway) get(w http.ResponseWriter, r *nativeRequest) error {
 		return err
 	}
 	// Part of the value was sent: the client must not take it for the whole.
-	infoOf(w).Err = err
+	s3api.InfoOf(w).Err = err
 	panic(http.ErrAbortHandler)
 }
 

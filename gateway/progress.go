@@ -92,7 +92,7 @@ type writer struct {
 }
 
 func newWriter(w http.ResponseWriter, r *http.Request, timeout time.Duration) *writer {
-	out := &writer{ResponseWriter: w, timeout: timeout, began: time.Now(), id: [1]string{newRequestID()}, path: r.URL.EscapedPath(), ctx: r.Context()}
+	out := &writer{ResponseWriter: w, timeout: timeout, began: time.Now(), id: [1]string{s3api.NewRequestID()}, path: r.URL.EscapedPath(), ctx: r.Context()}
 	out.renew(out.began) // over the deadline of the request before this one
 	return out
 }
@@ -100,14 +100,6 @@ func newWriter(w http.ResponseWriter, r *http.Request, timeout time.Duration) *w
 // RequestInfo returns the record of the request that w answers: it makes w an
 // s3api.Recorder.
 func (w *writer) RequestInfo() *s3api.RequestInfo { return &w.info }
-
-// infoOf returns the record of the request that w answers.
-func infoOf(w http.ResponseWriter) *s3api.RequestInfo {
-	if out, ok := w.(*writer); ok {
-		return out.RequestInfo()
-	}
-	return new(s3api.RequestInfo) // nobody reads it
-}
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -91,10 +91,7 @@ func decodeCurrent(key, value []byte) (any, error) {
 // versioning returns how the bucket whose row is at key is versioned;
 // KindNoSuchBucket when there is none.
 func versioning(tx metadb.Tx, key []byte) (meta.Versioning, error) {
-	row, err := tx.Get(key)
-	if errors.Is(err, metadb.ErrNotFound) {
-		return meta.Unversioned, refuse(meta.KindNoSuchBucket)
-	}
+	row, err := bucketRow(tx, key)
 	if err != nil {
 		return meta.Unversioned, err
 	}

@@ -72,12 +72,8 @@ func (p *pins) add(o *meta.Object, by int) {
 	if o.Manifest != "" {
 		count(p.manifests, o.Manifest, by)
 	}
-	for i := range o.Extents {
-		for _, piece := range o.Extents[i].Pieces {
-			if !piece.Missing() {
-				count(p.blobs, piece.Blob, by)
-			}
-		}
+	for piece := range eachPiece(o.Extents) {
+		count(p.blobs, piece.Blob, by)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"tdkvs/master/meta"
@@ -15,19 +17,23 @@ import (
 
 // needBucket refuses when there is no such bucket.
 func needBucket(tx metadb.Tx, bucket string) error {
-	_, err := tx.Get(metadb.BucketKey(bucket))
-	if errors.Is(err, metadb.ErrNotFound) {
-		return refuse(meta.KindNoSuchBucket)
-	}
+	_, err := bucketRow(tx, metadb.BucketKey(bucket))
 	return err
+}
+
+// bucketRow returns what is at the key of a bucket; KindNoSuchBucket when there is
+// nothing.
+func bucketRow(tx metadb.Tx, key []byte) ([]byte, error) {
+	row, err := tx.Get(key)
+	if errors.Is(err, metadb.ErrNotFound) {
+		return nil, refuse(meta.KindNoSuchBucket)
+	}
+	return row, err
 }
 
 // getBucket returns a bucket's record; KindNoSuchBucket when there is none.
 func getBucket(tx metadb.Tx, bucket string) (meta.Bucket, error) {
-	row, err := tx.Get(metadb.BucketKey(bucket))
-	if errors.Is(err, metadb.ErrNotFound) {
-		return meta.Bucket{}, refuse(meta.KindNoSuchBucket)
-	}
+	row, err := bucketRow(tx, metadb.BucketKey(bucket))
 	if err != nil {
 		return meta.Bucket{}, err
 	}
@@ -186,16 +192,19 @@ func (e *Engine) retireLate(tx metadb.Tx, p []meta.Piece, now time.Time) error {
 }
 
 // pieces returns the pieces of extents, but for missing ones.
-func pieces(extents []meta.Extent) []meta.Piece {
-	var all []meta.Piece
-	for _, x := range extents {
-		for _, p := range x.Pieces {
-			if !p.Missing() {
-				all = append(all, p)
+func pieces(extents []meta.Extent) []meta.Piece { return slices.Collect(eachPiece(extents)) }
+
+// eachPiece gives the same one by one.
+func eachPiece(extents []meta.Extent) iter.Seq[meta.Piece] {
+	return func(yield func(meta.Piece) bool) {
+		for i := range extents {
+			for _, p := range extents[i].Pieces {
+				if !p.Missing() && !yield(p) {
+					return
+				}
 			}
 		}
 	}
-	return all
 }
 
 // stamp is the time of a version that replaces was: now, and in any case after

@@ -56,13 +56,13 @@ func NewHandler(cfg Config) http.Handler {
 // ServeHTTP takes a request through the pipeline: match, CORS, authenticate,
 // authorise, handle (which reads the body), write, record.
 func (h *handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	info := infoOf(w)
+	info := InfoOf(w)
 	header := w.Header()
 	req := &Request{http: hr, host: hr.Host, sent: countingBody{hr.Body, &info.BytesIn}}
 	if id := header["X-Amz-Request-Id"]; len(id) > 0 && id[0] != "" {
 		req.id = id[0]
 	} else {
-		req.id = newRequestID()
+		req.id = NewRequestID()
 		header["x-amz-request-id"] = []string{req.id}
 	}
 	header["x-amz-id-2"] = h.hostID

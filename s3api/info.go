@@ -25,9 +25,9 @@ type Recorder interface {
 	RequestInfo() *RequestInfo
 }
 
-// infoOf returns the record of the request that w answers, or one that nobody
+// InfoOf returns the record of the request that w answers, or one that nobody
 // reads.
-func infoOf(w http.ResponseWriter) *RequestInfo {
+func InfoOf(w http.ResponseWriter) *RequestInfo {
 	if r, ok := w.(Recorder); ok {
 		return r.RequestInfo()
 	}

@@ -3,7 +3,6 @@ package s3api
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -101,8 +100,18 @@ func (r *Response) setOptional(name, value string) {
 // quoted returns an ETag in quotes.
 func quoted(etag string) string { return `"` + etag + `"` }
 
-// newRequestID returns 16 upper-case hexadecimal digits, as AWS writes them.
-func newRequestID() string { return fmt.Sprintf("%016X", rand.Uint64()) }
+// NewRequestID returns 16 upper-case hexadecimal digits, as AWS writes them. An id is no
+// secret, so it need not cost a system call.
+func NewRequestID() string {
+	const digits = "0123456789ABCDEF"
+	var id [16]byte
+	n := rand.Uint64()
+	for i := range id {
+		id[i] = digits[n>>60]
+		n <<= 4
+	}
+	return string(id[:])
+}
 
 // body returns the body of an XML answer without its header, which a late
 // answer has sent before.

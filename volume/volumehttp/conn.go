@@ -146,12 +146,11 @@ func parseHead(b []byte, known string) (answerHead, error) {
 	}
 	h.status = int(n)
 	for len(rest) > 0 {
-		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			return h, fmt.Errorf("%w: %.40q", errMalformed, line)
+		var name, value []byte
+		if name, value, rest, ok = cutField(rest); !ok {
+			return h, fmt.Errorf("%w: %.40q", errMalformed, name)
 		}
-		if err := h.field(name, bytes.TrimSpace(value), known); err != nil {
+		if err := h.field(name, value, known); err != nil {
 			return h, err
 		}
 	}
@@ -166,14 +165,14 @@ func parseHead(b []byte, known string) (answerHead, error) {
 
 // field takes one header field. What is of no concern is passed over.
 func (h *answerHead) field(name, value []byte, known string) error {
-	is := func(field string) bool { return len(name) == len(field) && strings.EqualFold(string(name), field) }
+	is := func(field string) bool { return isField(name, field) }
 	switch {
 	case is("Content-Length"):
-		n, err := strconv.ParseUint(string(value), 10, 62)
+		n, err := decimal(value)
 		if err != nil || h.length != -2 {
 			return fmt.Errorf("%w: length %.40q", errMalformed, value)
 		}
-		h.length = int64(n)
+		h.length = n
 	case is("Transfer-Encoding"):
 		if h.length != -2 || !strings.EqualFold(string(value), "chunked") {
 			return fmt.Errorf("%w: transfer encoding %.40q", errMalformed, value)
@@ -189,6 +188,25 @@ func (h *answerHead) field(name, value []byte, known string) error {
 		h.checksum = string(value)
 	}
 	return nil
+}
+
+// cutField takes the first field off the lines of a head, each of which ends in CRLF.
+// Where it is none, name is the line.
+func cutField(lines []byte) (name, value, rest []byte, ok bool) {
+	line, rest, _ := bytes.Cut(lines, []byte("\r\n"))
+	name, value, ok = bytes.Cut(line, []byte(":"))
+	return name, bytes.TrimSpace(value), rest, ok
+}
+
+// isField reports that a field has a name, however it is spelled.
+func isField(name []byte, field string) bool {
+	return len(name) == len(field) && strings.EqualFold(string(name), field)
+}
+
+// decimal reads a length.
+func decimal(b []byte) (int64, error) {
+	n, err := strconv.ParseUint(string(b), 10, 62)
+	return int64(n), err
 }
 
 // same is string(b), without a copy where that is as expected.

@@ -291,12 +291,12 @@ func parseLaneRequest(head []byte, known string) (laneRequest, error) {
 	}
 	x.method, x.target = same(method, http.MethodGet), string(target)
 	for len(rest) > 0 {
-		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			return x, fmt.Errorf("header line %.40q: %w", line, volume.ErrInvalid)
+		var name, value []byte
+		var ok bool
+		if name, value, rest, ok = cutField(rest); !ok {
+			return x, fmt.Errorf("header line %.40q: %w", name, volume.ErrInvalid)
 		}
-		if err := x.field(name, bytes.TrimSpace(value), known); err != nil {
+		if err := x.field(name, value, known); err != nil {
 			return x, err
 		}
 	}
@@ -305,7 +305,7 @@ func parseLaneRequest(head []byte, known string) (laneRequest, error) {
 
 // field takes one header field. What is of no concern is passed over.
 func (x *laneRequest) field(name, value []byte, known string) (err error) {
-	is := func(field string) bool { return len(name) == len(field) && strings.EqualFold(string(name), field) }
+	is := func(field string) bool { return isField(name, field) }
 	switch {
 	case is(headerVolume):
 		x.volume = same(value, known)
@@ -322,11 +322,6 @@ func (x *laneRequest) field(name, value []byte, known string) (err error) {
 		return fmt.Errorf("header %s: %.40q: %v: %w", name, value, err, volume.ErrInvalid)
 	}
 	return nil
-}
-
-func decimal(b []byte) (int64, error) {
-	n, err := strconv.ParseUint(string(b), 10, 62)
-	return int64(n), err
 }
 
 // aim finds out what is asked for.

@@ -75,7 +75,6 @@ type combiner struct {
 	room txRoom
 	lone int // how many batches in a row were a single request
 
-	closing chan struct{} // closed with closed: no new requests
 	stopped chan struct{} // closed when nobody leads any more
 
 	follower atomic.Pointer[metadb.Follower] // told of each commit; nil: nobody is
@@ -94,7 +93,6 @@ func newCombiner(eng engine, sp *space, maxTxn int) *combiner {
 		eng:       eng,
 		space:     sp,
 		batchSize: maxTxn - metadb.MaxTxBytes - (metadb.MaxTxOps+2)*entryOverhead,
-		closing:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
 }
@@ -200,7 +198,6 @@ func (c *combiner) handOver() {
 func (c *combiner) close() {
 	c.mu.Lock()
 	c.closed = true
-	close(c.closing)
 	if !c.leading {
 		close(c.stopped)
 	}
@@ -367,21 +364,28 @@ func (b *batchRun) write() error {
 		return err
 	}
 	began := time.Now()
-	err = b.eng.commit(b.tree, mark)
+	err = b.store(b.tree, mark, b.bytes)
 	b.latency.Add(time.Since(began))
-	if err == nil {
-		err = b.space.wrote(b.bytes)
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", metadb.ErrFailed, err)
-		b.failure.Store(&err)
-	} else {
-		b.commits.Add(1)
-	}
 	if pending != nil {
 		err = cmp.Or(err, pending.Wait())
 	}
 	return err
+}
+
+// store commits what a tree holds, of so many bytes. Where that fails nothing is
+// committed any more.
+func (c *combiner) store(tree *overlay, mark []byte, bytes int) error {
+	err := c.eng.commit(tree, mark)
+	if err == nil {
+		err = c.space.wrote(bytes)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", metadb.ErrFailed, err)
+		c.failure.Store(&err)
+		return err
+	}
+	c.commits.Add(1)
+	return nil
 }
 
 // begin gives the batch to the follower, if there is one.

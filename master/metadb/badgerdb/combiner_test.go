@@ -229,7 +229,11 @@ func TestQueueWhenClosing(t *testing.T) {
 	waitQueued(t, db, 5)
 	closed := make(chan error, 1)
 	go func() { closed <- db.Close() }()
-	receive(t, "begin of Close", db.combiner.closing)
+	eventually(t, "the store closes", func() bool {
+		db.combiner.mu.Lock()
+		defer db.combiner.mu.Unlock()
+		return db.combiner.closed
+	})
 	f.proceed <- nil
 	if err := receive(t, "Update under way", held); err != nil {
 		t.Errorf("Update under way: %v", err)

@@ -1,11 +1,13 @@
 package badgerdb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -119,64 +121,49 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// newestLog returns the name of the newest memtable log, empty where there is
-// none. Badger numbers them upward, with at least five digits.
-func newestLog(dir string) (string, error) {
-	return newestOf(dir, func(string) (bool, error) { return true, nil })
-}
-
-// newestMade is newestLog of those that have a length: without one a log only lies
-// ready, or was never made.
-func newestMade(dir string) (string, error) {
-	return newestOf(dir, func(name string) (bool, error) {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) { // Badger has done with it meanwhile
-			return false, nil
-		}
-		return err == nil && info.Size() > 0, err
-	})
-}
-
-// oldestMade returns the name of the oldest memtable log that has a length, empty where
-// there is none.
-func oldestMade(dir string) (string, error) {
-	oldest := ""
-	_, err := newestOf(dir, func(name string) (bool, error) {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		if err == nil && info.Size() > 0 && (oldest == "" || len(name) < len(oldest) || len(name) == len(oldest) && name < oldest) {
-			oldest = name
-		}
-		return false, err
-	})
-	return oldest, err
-}
-
-func newestOf(dir string, counts func(name string) (bool, error)) (string, error) {
+// logs returns the names of the memtable logs, the oldest first. Badger numbers them
+// upward, with at least five digits.
+func logs(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	all, err := f.Readdirnames(-1)
+	names, err := f.Readdirnames(-1)
 	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, logSuffix) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	return names, nil
+}
+
+// madeLogs is logs without those of no length: such a one lies ready, was never made,
+// or is being removed.
+func madeLogs(dir string) ([]string, error) {
+	names, err := logs(dir)
+	if err != nil {
+		return nil, err
+	}
+	made := names[:0]
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // Badger has done with it meanwhile
+		case err != nil:
+			return nil, err
+		case info.Size() > 0:
+			made = append(made, name)
+		}
+	}
+	return made, nil
+}
+
+// newest returns the last of some logs, empty where there are none.
+func newest(logs []string, err error) (string, error) {
+	if err != nil || len(logs) == 0 {
 		return "", err
 	}
-	newest := ""
-	for _, name := range all {
-		if !strings.HasSuffix(name, logSuffix) || len(name) < len(newest) || len(name) == len(newest) && name <= newest {
-			continue
-		}
-		ok, err := counts(name)
-		if err != nil {
-			return "", err
-		}
-		if ok {
-			newest = name
-		}
-	}
-	return newest, nil
+	return logs[len(logs)-1], nil
 }
 
 // logAfter returns the name of the log that Badger makes after one.

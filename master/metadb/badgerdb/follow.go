@@ -94,15 +94,5 @@ func (c *combiner) apply(seq uint64, tree *overlay, mark []byte) error {
 		return true
 	})
 	c.space.prepare()
-	err := c.eng.commit(tree, mark)
-	if err == nil {
-		err = c.space.wrote(bytes)
-	}
-	if err != nil {
-		failure := fmt.Errorf("%w: %w", metadb.ErrFailed, err)
-		c.failure.Store(&failure)
-		return failure
-	}
-	c.commits.Add(1)
-	return nil
+	return c.store(tree, mark, bytes)
 }

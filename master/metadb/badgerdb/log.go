@@ -54,7 +54,7 @@ func (l *activeLog) find() error {
 	if err := l.forget(); err != nil {
 		return err
 	}
-	name, err := newestMade(l.dir)
+	name, err := newest(madeLogs(l.dir))
 	if err != nil {
 		return err
 	}

@@ -61,19 +61,15 @@ func TestReadOnly(t *testing.T) {
 		}
 	}
 	eventually(t, "the full memtable is a table", func() bool { // its log goes then, and not amid the copy
-		made, oldest := 0, false
-		names, err := filepath.Glob(filepath.Join(dir, "*"+logSuffix))
+		all, err := logs(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, name := range names {
-			info, err := os.Stat(name)
-			if err == nil && info.Size() > 0 {
-				made++
-				oldest = oldest || i == 0
-			}
+		made, err := madeLogs(dir)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return made == 1 && oldest // one that goes loses its length first, then its name
+		return len(made) == 1 && made[0] == all[0] // one that goes loses its length first, then its name
 	})
 	killed := copyDir(t, dir)
 	if _, err := OpenReadOnly(dir, Options{}); !errors.Is(err, metadb.ErrLocked) {

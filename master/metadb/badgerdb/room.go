@@ -37,7 +37,7 @@ const roomAgain = time.Second
 
 // begin finds the log that Badger has made at its opening.
 func (r *logRoom) begin() error {
-	active, err := newestLog(r.dir)
+	active, err := newest(logs(r.dir))
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (r *logRoom) awaitFlush() {
 		if err != nil || room.Free >= 4*uint64(r.logSize) {
 			return
 		}
-		oldest, err := oldestMade(r.dir)
-		if err != nil || oldest == "" || oldest == r.active {
+		made, err := madeLogs(r.dir)
+		if err != nil || len(made) == 0 || made[0] == r.active {
 			return
 		}
 	}
@@ -130,17 +130,17 @@ func (r *logRoom) wrote(n int) error {
 	if r.used-n < r.memory {
 		return nil
 	}
-	newest, err := r.newest()
-	if err == nil && newest != r.active {
-		r.active, r.backed, r.ahead, r.used = newest, newest == r.ahead, "", n
+	active, err := r.written()
+	if err == nil && active != r.active {
+		r.active, r.backed, r.ahead, r.used = active, active == r.ahead, "", n
 	}
 	return err
 }
 
-// newest is the log that Badger writes to. One that lies ready has no length until then.
-func (r *logRoom) newest() (string, error) {
+// written is the log that Badger writes to. One that lies ready has no length until then.
+func (r *logRoom) written() (string, error) {
 	if r.ahead == "" {
-		return newestMade(r.dir)
+		return newest(madeLogs(r.dir))
 	}
 	info, err := os.Stat(filepath.Join(r.dir, r.ahead))
 	if err != nil || info.Size() == 0 {

@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -242,31 +240,22 @@ func cutChecksum(b []byte) (body []byte, sum *pb.Checksum, ok bool) {
 // the next was begun, so only the newest may end in a torn transaction. One of no
 // length was not begun.
 func verifyLogs(dir string) (held []loggedFile, err error) {
-	entries, err := os.ReadDir(dir)
+	all, err := logs(dir)
 	if err != nil {
 		return nil, err
 	}
-	var logs []string
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), logSuffix) {
-			continue
-		}
-		info, err := e.Info()
+	begun := all[:0]
+	for _, name := range all {
+		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
 		if info.Size() > 0 {
-			logs = append(logs, e.Name())
+			begun = append(begun, name)
 		}
 	}
-	slices.SortFunc(logs, func(a, b string) int { // by number
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range logs {
-		n, err := verifyLog(filepath.Join(dir, name), i == len(logs)-1)
+	for i, name := range begun {
+		n, err := verifyLog(filepath.Join(dir, name), i == len(begun)-1)
 		if err != nil {
 			return nil, err
 		}

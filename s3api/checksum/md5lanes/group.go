@@ -104,9 +104,7 @@ func (g *Group) wait(s *Stream, pending int) {
 	for yielded := 0; s.pending > pending; {
 		switch {
 		case s.busy || g.rounds > 0 && len(g.ready) < Lanes:
-			s.waiting = true
-			s.wake.Wait()
-			s.waiting = false
+			s.sleep()
 		case len(g.ready) < min(g.open, Lanes) && yielded < yields:
 			yielded++
 			g.yield()
@@ -182,6 +180,12 @@ func (g *Group) wakeOne() {
 	}
 }
 
+// sleep waits for awaken.
+func (s *Stream) sleep() {
+	s.waiting = true
+	s.wake.Wait()
+}
+
 // awaken has a stream that waits look again. It does not count as waiting from now on,
 // although it may take a while until it runs: whoever is to be woken next is another.
 func (s *Stream) awaken() {
@@ -192,9 +196,7 @@ func (s *Stream) awaken() {
 // leave takes a stream out of the group, when its round has ended.
 func (g *Group) leave(s *Stream) {
 	for s.busy {
-		s.waiting = true
-		s.wake.Wait()
-		s.waiting = false
+		s.sleep()
 	}
 	if i := slices.Index(g.ready, s); i >= 0 {
 		g.ready = slices.Delete(g.ready, i, i+1)
