@@ -116,6 +116,11 @@ grow: build ## volumes come, go and fail under load; rebalance, timed (TDKVS_GRO
 		TDKVS_CODED_OBJECTS=$${TDKVS_CODED_OBJECTS:-20} TDKVS_MOVE_MIB=$${TDKVS_MOVE_MIB:-256} TDKVS_YIELD_MIB=$${TDKVS_YIELD_MIB:-512} \
 		go test -count=1 -timeout 120m -run 'UnderLoad|FlippedCopies|CodedLoss|RebalanceSpeed|ForegroundDuring' -parallel 1 -v $(TESTFLAGS) ./compat-tests
 
+.PHONY: scale
+scale: build ## a store is filled with small objects: rates, pages, starts and memory at a tenth, half and all of them (TDKVS_FILLING_OBJECTS=10000000)
+	TDKVS_BINARY=$(CURDIR)/$(BIN) TDKVS_FILLING_OBJECTS=$${TDKVS_FILLING_OBJECTS:-10000000} \
+		go test -count=1 -timeout 180m -run FillingStore -v $(TESTFLAGS) ./compat-tests
+
 # The output is what benchstat reads. To compare two states of the code: make bench COUNT=10 >old.txt in the one,
 # >new.txt in the other, and benchstat old.txt new.txt. BENCH chooses by name: make bench BENCH='Pipeline|Verify'.
 BENCH ?= .
