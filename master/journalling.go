@@ -164,6 +164,31 @@ func (j journalUpkeep) Step(ctx context.Context) (State, error) {
 	return State{More: more, Wait: wait}, err
 }
 
+// journalLate writes the commit that no volume has: nothing is acknowledged until one
+// has it, so it waits for no other work.
+type journalLate struct{ e *Engine }
+
+// Name is the worker's name in the log.
+func (journalLate) Name() string { return "late commit of the metadata" }
+
+// Woken signals that there is such a commit.
+func (j journalLate) Woken() <-chan struct{} {
+	if j.e.journal == nil {
+		return nil
+	}
+	return j.e.journal.Late()
+}
+
+// Step asks volumes to take it.
+func (j journalLate) Step(context.Context) (State, error) {
+	if j.e.journal != nil {
+		if wait := j.e.journal.CatchUp(); wait > 0 {
+			return State{Wait: wait}, nil
+		}
+	}
+	return State{Wait: time.Hour}, nil
+}
+
 // journalChanged tells the journal that volumes have come, gone or are to go.
 func (e *Engine) journalChanged() {
 	if e.journal != nil {

@@ -35,7 +35,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	ctx = metadb.Upkeep(ctx) // a full disk is won back by it
 	var wg sync.WaitGroup
 	wg.Go(func() { e.checks.run(ctx) })
-	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings, e.leftovers, journalUpkeep{e}} {
+	for _, s := range []Stepper{e.prober, e.garbage, e.rebalance, e.suspects, e.findings, e.leftovers, journalUpkeep{e}, journalLate{e}} {
 		wg.Go(func() { run(ctx, e.log, s) })
 	}
 	wg.Wait()

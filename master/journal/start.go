@@ -114,7 +114,7 @@ func Start(ctx context.Context, cluster Cluster, found *Contents, cfg Config) (*
 	now := cfg.Clock()
 	run := max(uint64(max(0, now.UnixNano())), at.Run+1)
 	w := &Writer{
-		cfg: cfg, woken: make(chan struct{}, 1), first: seq, began: now, base: seq,
+		cfg: cfg, woken: make(chan struct{}, 1), late: make(chan struct{}, 1), first: seq, began: now, base: seq,
 		busy: make(map[meta.VolumeID]int), failing: make(map[meta.VolumeID]bool), keep: upkeep{swept: make(map[meta.VolumeID]bool)},
 	}
 	if found != nil {

@@ -41,8 +41,8 @@ const (
 // few copies. more reports that there is more to do at once; else wait is when to look
 // again.
 func (w *Writer) Step(ctx context.Context) (more bool, wait time.Duration, err error) {
-	if !w.catchUp() {
-		return false, retryPause, nil
+	if wait := w.CatchUp(); wait > 0 {
+		return false, wait, nil
 	}
 	if err := w.adopt(ctx); err != nil {
 		return false, stepFailed, err
@@ -67,21 +67,24 @@ func (w *Writer) Step(ctx context.Context) (more bool, wait time.Duration, err e
 	return more, failpoint.Or(upkeepPause, upkeepPause/20), err
 }
 
-// catchUp tries again to write the commit that no volume has. It reports whether there
-// is none any more.
-func (w *Writer) catchUp() bool {
+// CatchUp tries again to write the commit that no volume has, and returns when to call
+// it again; 0: there is none any more. It waits for no volume.
+func (w *Writer) CatchUp() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.behind
 	if e == nil || w.fenced != nil {
-		return true
+		return 0
 	}
-	if e.flying == 0 {
-		e.tried = e.tried[:0]
-		w.send(e, w.cfg.Copies())
+	if time.Since(e.since) >= giveUpAfter { // a put without an answer stands in nobody's way
+		e.anew()
 	}
-	return false
+	w.send(e, w.cfg.Copies()-e.flying)
+	return retryPause
 }
+
+// Late signals that CatchUp is to be called.
+func (w *Writer) Late() <-chan struct{} { return w.late }
 
 // adopt finds which volumes have the commits of before the start.
 func (w *Writer) adopt(ctx context.Context) error {

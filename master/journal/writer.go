@@ -60,6 +60,7 @@ type Writer struct {
 	pool    sync.Pool // of *entry
 	changed atomic.Bool
 	woken   chan struct{}
+	late    chan struct{}
 
 	mu      sync.Mutex // owns what follows
 	head    Header     // the newest commit
@@ -93,14 +94,24 @@ const perEntry = 512
 
 // entry is a commit on its way to the volumes.
 type entry struct {
-	w      *Writer
-	head   Header
-	buf    []byte
-	refs   atomic.Int32    // puts under way, and the waiting commit
-	done   chan struct{}   // receives as puts end
-	stored int             // copies; owned by w.mu
-	flying int             // puts under way; owned by w.mu
-	tried  []meta.VolumeID // owned by w.mu
+	w    *Writer
+	head Header
+	buf  []byte
+	refs atomic.Int32  // puts under way, and the waiting commit
+	done chan struct{} // receives as puts end
+	// w.mu owns what follows.
+	stored int // copies
+	flying int // puts under way, of this round
+	round  int
+	since  time.Time       // when the round began
+	tried  []meta.VolumeID // volumes that have it, or were sent it in this round
+	missed []miss
+}
+
+// miss is a put that failed.
+type miss struct {
+	number meta.VolumeID
+	at     time.Time
 }
 
 // Begin implements metadb.Follower.
@@ -108,7 +119,7 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.refusal(); err != nil {
-		w.wake()
+		signal(w.late)
 		return nil, nil, err
 	}
 	if seq != w.head.Seq+1 {
@@ -159,9 +170,22 @@ func (w *Writer) newEntry() *entry {
 	if !ok {
 		e = &entry{w: w}
 	}
-	e.done, e.stored, e.flying, e.tried = make(chan struct{}, len(w.places)+1), 0, 0, e.tried[:0]
+	e.done, e.stored, e.missed = make(chan struct{}, len(w.places)+1), 0, e.missed[:0]
+	e.anew()
 	e.refs.Store(1)
 	return e
+}
+
+// anew begins a round: puts under way count no longer, and may be made again.
+func (e *entry) anew() {
+	e.round++
+	e.flying, e.tried, e.since = 0, e.tried[:0], time.Now()
+}
+
+// rests reports that a volume is not to be asked again yet, as a put has failed there
+// just now.
+func (e *entry) rests(number meta.VolumeID) bool {
+	return slices.ContainsFunc(e.missed, func(m miss) bool { return m.number == number && time.Since(m.at) < retryPause })
 }
 
 // release gives the entry back when nobody needs it any more.
@@ -198,7 +222,7 @@ func (w *Writer) send(e *entry, n int) (sent int) {
 
 func (w *Writer) sendTo(e *entry, n int, fit func(*Place) bool) (sent int) {
 	for i := range w.places {
-		if p := &w.places[i]; sent < n && !slices.Contains(e.tried, p.Number) && fit(p) {
+		if p := &w.places[i]; sent < n && !slices.Contains(e.tried, p.Number) && !e.rests(p.Number) && fit(p) {
 			w.fly(e, *p)
 			sent++
 		}
@@ -212,22 +236,25 @@ func (w *Writer) fly(e *entry, p Place) {
 	e.flying++
 	e.refs.Add(1)
 	w.busy[p.Number]++
+	round := e.round
 	go func() {
 		err := w.store(p, e.head, e.buf)
 		if err == nil {
 			failpoint.At("journal/stored")
 		}
-		w.landed(e, p, err)
+		w.landed(e, p, round, err)
 		e.release()
 	}()
 }
 
 // landed notes how a put has ended.
-func (w *Writer) landed(e *entry, p Place, err error) {
+func (w *Writer) landed(e *entry, p Place, round int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.busy[p.Number]--
-	e.flying--
+	if round == e.round {
+		e.flying--
+	}
 	var fence *FenceError
 	switch {
 	case err == nil:
@@ -249,6 +276,11 @@ func (w *Writer) landed(e *entry, p Place, err error) {
 			w.cfg.Log.Warn("a volume takes no commits of the metadata", "commit", e.head.Seq, "volume", p.Number, "error", err)
 		}
 		w.failing[p.Number], w.cause = true, err
+		if round == e.round {
+			is := func(m miss) bool { return m.number == p.Number }
+			e.missed = append(slices.DeleteFunc(e.missed, is), miss{p.Number, time.Now()})
+			e.tried = slices.DeleteFunc(e.tried, func(n meta.VolumeID) bool { return n == p.Number })
+		}
 	}
 	select {
 	case e.done <- struct{}{}:
@@ -303,11 +335,10 @@ func (e *entry) settled(waited time.Duration) (done bool, next time.Duration) {
 	switch {
 	case e.stored > 0 && (e.flying == 0 || waited >= fewerAfter), waited >= giveUpAfter:
 		return true, 0
-	case e.flying == 0: // all have failed
-		e.tried = e.tried[:0]
-		return false, retryPause
 	case e.stored > 0:
 		return false, fewerAfter - waited
+	case e.flying == 0, len(e.missed) > 0: // those that have failed are asked again, also while another does not answer
+		return false, retryPause
 	}
 	return false, min(giveUpAfter-waited, slowAfter)
 }
@@ -327,7 +358,7 @@ func (e *entry) outcome() error {
 	}
 	w.behind, w.since = e, w.cfg.Clock()
 	w.cfg.Log.Error("a commit can not be written to any volume: no more are taken until it is", "commit", e.head.Seq)
-	w.wake()
+	signal(w.late)
 	return fmt.Errorf("%w: no volume takes commit %d: %v", metadb.ErrUncertain, e.head.Seq, w.why())
 }
 
@@ -379,9 +410,11 @@ func (w *Writer) remnant(there, ours Header) bool {
 }
 
 // wake has upkeep look at once.
-func (w *Writer) wake() {
+func (w *Writer) wake() { signal(w.woken) }
+
+func signal(to chan struct{}) {
 	select {
-	case w.woken <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }

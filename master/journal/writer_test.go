@@ -375,45 +375,6 @@ func (s *store) settled() {
 
 // TestNoVolume shows what becomes of commits while no volume takes them: the first
 // fails with an unknown outcome, those after it are refused before anything is written,
-// and all goes on by itself.
-func TestNoVolume(t *testing.T) {
-	t.Parallel()
-	s := newStore(t, 2, 2)
-	s.write(3)
-	s.steps()
-	for _, v := range s.volumes {
-		v.failing(volume.ErrNoSpace)
-	}
-	began := time.Now()
-	if err := s.update(set("unsure", "1")); !errors.Is(err, metadb.ErrUncertain) {
-		t.Errorf("%v", err)
-	}
-	if took := time.Since(began); took < giveUpAfter || took > giveUpAfter+3*time.Second {
-		t.Errorf("gave up after %v", took)
-	}
-	if err := s.update(set("refused", "1")); !errors.Is(err, metadb.ErrNotFollowed) || errors.Is(err, metadb.ErrUncertain) {
-		t.Errorf("%v", err)
-	}
-	state := s.state()
-	if state["unsure"] != "1" || state["refused"] != "" {
-		t.Errorf("%v", state)
-	}
-	if st := s.Status(); !st.Behind || st.Why == "" {
-		t.Errorf("%+v", st)
-	}
-	s.volumes[1].failing(nil)
-	for s.Status().Behind {
-		if _, _, err := s.Step(t.Context()); err != nil && !errors.Is(err, volume.ErrNoSpace) { // of a copy on the first volume
-			t.Fatal(err)
-		}
-		time.Sleep(time.Millisecond)
-	}
-	s.write(3)
-	s.volumes[0].failing(nil)
-	s.steps()
-	s.recoveredFromEach(1, 2)
-}
-
 // TestCrashBehind ends the process while the newest commit is on no volume: the next
 // start writes it from what the metadata knows.
 func TestCrashBehind(t *testing.T) {
