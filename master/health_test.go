@@ -125,6 +125,25 @@ func TestVolumeThatTakesNoWrites(t *testing.T) {
 	}
 }
 
+// TestMoreSpaceIsUsed: a volume that had little space left may have refused what is to lie on it, and was never full by
+// its own account. What waits for it is tried again when there is more, and not before.
+func TestMoreSpaceIsUsed(t *testing.T) {
+	t.Parallel()
+	s := newSickbay(t)
+	const reserve = 1000
+	for _, step := range []struct {
+		free  uint64
+		wakes bool
+	}{{5000, false}, {1001, false}, {1500, false}, {5000, true}, {6000, false}} {
+		s.RebalanceWoken()
+		s.sick.ails.Store(&volume.Status{Free: step.free, Reserve: reserve})
+		s.rounds(1)
+		if woken := s.RebalanceWoken(); woken != step.wakes {
+			t.Errorf("%d bytes are free, %d are kept: the rebalance is woken: %v", step.free, reserve, woken)
+		}
+	}
+}
+
 // A volume too busy to say in time how it is serves all the same.
 func TestBusyVolumeStaysUp(t *testing.T) {
 	t.Parallel()

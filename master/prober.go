@@ -234,6 +234,8 @@ func (p *prober) note(v *boundVolume, at *condition, status volume.Status) {
 	case !nearlyFull(at.status) && nearlyFull(status):
 		p.e.log.Warn("volume is nearly full: it takes no writes when its reserve is reached", "volume", v.Number, "at", v.Name,
 			"free", status.Free, "reserve", status.Reserve)
+	case nearlyFull(at.status) && !nearlyFull(status) && is: // it may have refused what was too large for what was left
+		p.e.volumeIsBack()
 	}
 }
 

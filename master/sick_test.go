@@ -22,7 +22,7 @@ type sickVolume struct {
 	takes    atomic.Pointer[chan struct{}] // Put takes bodies, and says so, until this is closed
 	failing  atomic.Bool                   // all but Status fails
 	identity atomic.Pointer[string]        // the volume that it says it is
-	ails     atomic.Pointer[volume.Status] // Full and ReadOnly as its status says
+	ails     atomic.Pointer[volume.Status] // Full, ReadOnly, Reserve and Free, where it is not zero, as its status says
 	asked    atomic.Int64                  // calls but Status
 	statuses atomic.Int64
 }
@@ -133,7 +133,10 @@ func (v *sickVolume) Status(ctx context.Context) (volume.Status, error) {
 		st.Volume = *id
 	}
 	if a := v.ails.Load(); a != nil {
-		st.Full, st.ReadOnly = a.Full, a.ReadOnly
+		st.Full, st.ReadOnly, st.Reserve = a.Full, a.ReadOnly, a.Reserve
+		if a.Free > 0 {
+			st.Free = a.Free
+		}
 	}
 	return st, err
 }
