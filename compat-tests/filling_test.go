@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,7 +27,7 @@ func TestFillingStore(t *testing.T) {
 	for _, n := range []int{count / 10, count / 2, count} {
 		t.Logf("%d objects:", n)
 		f.upTo(t, n-count/20)
-		f.rate(t, "PUT", count/20, func(int) error { return f.put(int(f.stored.Add(1)) - 1) })
+		f.rate(t, "PUT", count/20, f.putNext)
 		f.rate(t, "GET", count/50, func(int) error { return f.get(rand.IntN(n)) })
 		f.page(t)
 		f.restart(t)
@@ -52,7 +51,11 @@ type filling struct {
 func fillingKey(i int) string  { return fmt.Sprintf("filling/%03d/%08d", i%fillingPrefixes, i) }
 func fillingBody(i int) []byte { return content(fmt.Sprint("filling", i), 256) }
 
-func (f *filling) put(i int) error { return f.d.nativePut(f.web, fillingKey(i), fillingBody(i)) }
+// putNext stores one object more.
+func (f *filling) putNext(int) error {
+	i := int(f.stored.Add(1)) - 1
+	return f.d.nativePut(f.web, fillingKey(i), fillingBody(i))
+}
 
 func (f *filling) get(i int) error {
 	got, err := f.d.nativeGet(f.web, fillingKey(i))
@@ -65,28 +68,17 @@ func (f *filling) get(i int) error {
 // upTo stores objects until there are n.
 func (f *filling) upTo(t *testing.T, n int) {
 	t.Helper()
-	missing := n - int(f.stored.Load())
-	f.all(t, missing, func(int) error { return f.put(int(f.stored.Add(1)) - 1) })
+	f.all(t, n-int(f.stored.Load()), f.putNext)
 }
 
 // all does something so many times, by all fillers.
 func (f *filling) all(t *testing.T, times int, do func(i int) error) {
 	t.Helper()
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range fillers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < times && !t.Failed(); i = int(next.Add(1)) - 1 {
-				if err := do(i); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
+	mustTogether(t, fillers, times, func(i int) {
+		if err := do(i); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // rate does something so many times, and logs how fast that went.

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,19 +144,8 @@ func (l *lister) walkVersions(count int) {
 
 // together calls work for 0 to count-1, from all clients at once.
 func (l *lister) together(count int, work func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range benchClients {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < count && !l.t.Failed(); i = int(next.Add(1)) - 1 {
-				work(i)
-			}
-		})
-	}
-	wg.Wait()
-	if l.t.Failed() {
-		l.t.FailNow()
-	}
+	l.t.Helper()
+	mustTogether(l.t, benchClients, count, work)
 }
 
 // put stores an object of one byte.

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,30 +52,16 @@ func (d *deployment) storeMany(t testing.TB, count int) {
 	t.Helper()
 	const writers = 64
 	web := d.httpClient(t, writers)
-	var next atomic.Int64
-	var wg sync.WaitGroup
 	latencies := make([]time.Duration, count)
 	began := time.Now()
-	for range writers {
-		wg.Go(func() {
-			for !t.Failed() {
-				i := int(next.Add(1)) - 1
-				if i >= count {
-					return
-				}
-				start := time.Now()
-				if err := d.nativePut(web, manyKey(i), manyBody(i)); err != nil {
-					t.Errorf("object %d: %v", i, err)
-					return
-				}
-				latencies[i] = time.Since(start)
-			}
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
+	mustTogether(t, writers, count, func(i int) {
+		start := time.Now()
+		if err := d.nativePut(web, manyKey(i), manyBody(i)); err != nil {
+			t.Errorf("object %d: %v", i, err)
+			return
+		}
+		latencies[i] = time.Since(start)
+	})
 	took := time.Since(began)
 	slices.Sort(latencies)
 	t.Logf("%d durable PUTs of 1 KiB by %d writers: %.0f objects/s, p50 %v, p99 %v", count, writers, float64(count)/took.Seconds(),

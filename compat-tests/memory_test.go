@@ -36,6 +36,19 @@ func together(clients, count int, each func(i int)) {
 	wg.Wait()
 }
 
+// mustTogether is together for what may fail the test: then no more of it is begun, and the test ends.
+func mustTogether(t testing.TB, clients, count int, each func(i int)) {
+	t.Helper()
+	together(clients, count, func(i int) {
+		if !t.Failed() {
+			each(i)
+		}
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
 // TestMemoryOfManyParts sends an upload of 10,000 parts, lists them and lets several clients try to complete it at once.
 // The parts are as small as can be, which nobody may complete: what counts is the work up to the answer, which reads and
 // checks all of them. Then it completes an object of as many legal parts as there is time for.

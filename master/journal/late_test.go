@@ -9,6 +9,8 @@ import (
 	"tdkvs/volume"
 )
 
+// TestNoVolume shows what becomes of commits while no volume takes them: the first
+// fails with an unknown outcome, those after it are refused before anything is written,
 // and all goes on by itself.
 func TestNoVolume(t *testing.T) {
 	t.Parallel()

@@ -373,8 +373,6 @@ func (s *store) settled() {
 	}
 }
 
-// TestNoVolume shows what becomes of commits while no volume takes them: the first
-// fails with an unknown outcome, those after it are refused before anything is written,
 // TestCrashBehind ends the process while the newest commit is on no volume: the next
 // start writes it from what the metadata knows.
 func TestCrashBehind(t *testing.T) {
