@@ -42,6 +42,7 @@ func wayTo(point string) way {
 		"recover/cleared":      {kinds: both, volume: true, start: true, before: "large/synced"},
 		"journal/rolled":       {kinds: both, start: true, before: "commit/begun"}, // by then the volumes have it, and the metadata not
 		"journal/copied":       {kinds: cluster, attempt: (*lab).missVolume},
+		"journal/begun":        {fresh: true},
 		"first":                {fresh: true}, "identity": {fresh: true}, "claim": {fresh: true},
 		"put/single": {fresh: true}, // where one copy is kept
 	}

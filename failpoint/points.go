@@ -44,6 +44,7 @@ var points = []string{
 	"garbage/removed",
 	"garbage/settled",
 	"identity/made",
+	"journal/begun",
 	"journal/chunk",
 	"journal/copied",
 	"journal/replaced",

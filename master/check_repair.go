@@ -357,42 +357,54 @@ func (c *check) spareDoomed(ctx context.Context) error {
 func (c *check) spare(ctx context.Context, d doomed) error {
 	c.e.garbage.mu.Lock() // the collector is not at it
 	defer c.e.garbage.mu.Unlock()
+	tooLate := false
 	_, err := c.e.update(ctx, func(tx metadb.Tx) error {
+		tooLate = false
 		x, err := c.recorded(tx, d.at)
 		if err != nil || x == nil || !slices.Contains(x.Pieces, d.piece) {
 			return err
 		}
 		for _, k := range d.entries {
-			if err := spareFrom(tx, k, d.piece); err != nil {
+			gone, err := spareFrom(tx, k, d.piece)
+			if err != nil {
 				return err
 			}
+			tooLate = tooLate || gone
 		}
-		return nil
+		if !tooLate {
+			return nil
+		}
+		now := c.e.now()
+		return queueRepair(tx, now, d.at.repair([]meta.Piece{d.piece}, now))
 	})
+	if err == nil && tooLate {
+		c.remedies.queued = true
+		c.e.rebalance.wake()
+	}
 	return err
 }
 
-// spareFrom takes a piece off an entry, which may be gone.
-func spareFrom(tx metadb.Tx, key []byte, p meta.Piece) error {
+// spareFrom takes a piece off an entry. Where the entry is gone, the blob may be as well.
+func spareFrom(tx metadb.Tx, key []byte, p meta.Piece) (gone bool, err error) {
 	row, err := tx.Get(key)
 	if errors.Is(err, metadb.ErrNotFound) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	g, err := metadb.UnmarshalGarbage(row)
 	if err != nil {
-		return err
+		return false, err
 	}
 	g.Pieces = slices.DeleteFunc(g.Pieces, func(x meta.Piece) bool { return x == p })
 	if len(g.Pieces) == 0 && g.Kind.NamesBlobs() {
-		return tx.Delete(key)
+		return false, tx.Delete(key)
 	}
 	if row, err = metadb.MarshalGarbage(&g); err != nil {
-		return err
+		return false, err
 	}
-	return tx.Set(key, row)
+	return false, tx.Set(key, row)
 }
 
 // shareOf sorts out a blob that several extents name: it says itself of which it is,

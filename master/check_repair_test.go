@@ -154,6 +154,26 @@ func TestRepairUnsure(t *testing.T) {
 	}
 }
 
+// TestRepairCollectedMeanwhile: a blob that a row names and the garbage queue as well,
+// and that is removed just before it would have been spared, is made anew.
+func TestRepairCollectedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWreck(t, 6)
+	_, p := w.any()
+	w.queueGarbage(metadb.Garbage{Kind: metadb.GarbageBlobs, Pieces: []meta.Piece{p}}, w.clock.now())
+	collect := sync.OnceValue(func() error {
+		w.unplant(p)
+		w.write(func(tx metadb.Tx) error { return tx.Delete(garbageKey(w.clock.now(), p)) })
+		return nil
+	})
+	w.db.before.Store(&collect)
+	r := w.repairFindings()
+	if x := remedy(t, r, master.FindingDoomed); x.Remedy != master.RemedySpare || x.Done != 1 {
+		t.Errorf("%+v", r.Remedies)
+	}
+	wantFindings(t, w.fsckStore(master.CheckOptions{Deep: true}), nil)
+}
+
 // TestRepairFails: a store that takes no commit says so, and what was planned is not
 // said to be done.
 func TestRepairFails(t *testing.T) {

@@ -210,7 +210,12 @@ func (s *store) queueGarbage(g metadb.Garbage, due time.Time) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.write(func(tx metadb.Tx) error { return tx.Set(metadb.GarbageKey(due, [8]byte{1}), row) })
+	s.write(func(tx metadb.Tx) error { return tx.Set(garbageKey(due, g.Pieces[0]), row) })
+}
+
+// garbageKey is the key of an entry that queueGarbage makes.
+func garbageKey(due time.Time, first meta.Piece) []byte {
+	return metadb.GarbageKey(due, [8]byte(first.Blob[:8]))
 }
 
 func (s *store) setUsage(u meta.Usage) {

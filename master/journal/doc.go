@@ -42,5 +42,7 @@
 //
 // The header is the blob's descriptor, too: what an entry is can be asked without
 // reading it. And it is the mark that is stored with the commit in the metadata itself,
-// so a start knows to which history the metadata belongs.
+// so a start knows to which history the metadata belongs. The first commit of a line has
+// no rows, and need not be on any volume: with it the metadata belongs to the line before
+// a commit does that both have.
 package journal

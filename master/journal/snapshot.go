@@ -73,6 +73,7 @@ func (w *Writer) use(t *taking) {
 	w.snap = made
 	w.forget(t.last.Seq)
 	w.keep.broken = ""
+	w.keep.found = nil // it was of what is needless now
 	clear(w.keep.swept)
 	w.changed.Store(true)
 }

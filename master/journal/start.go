@@ -121,9 +121,7 @@ func Start(ctx context.Context, cluster Cluster, found *Contents, cfg Config) (*
 		run = max(run, found.Line+1)
 	}
 	if !followed {
-		w.head = Header{Kind: volume.MetadataEntry, Cluster: cluster, Line: run, Run: run, Time: now, Seq: seq}
-		cfg.DB.Follow(w)
-		return w, nil
+		return w, w.begin(ctx, Header{Kind: volume.MetadataEntry, Cluster: cluster, Line: run, Run: run, Time: now, Seq: seq + 1})
 	}
 	if at.Cluster != cluster {
 		return nil, fmt.Errorf("the metadata of cluster %s was journalled as that of %s", cluster, at.Cluster)
@@ -137,6 +135,20 @@ func Start(ctx context.Context, cluster Cluster, found *Contents, cfg Config) (*
 	}
 	cfg.DB.Follow(w)
 	return w, w.remake(ctx, at, found)
+}
+
+// begin makes the first commit of a new history: it writes nothing but its mark, and goes
+// to no volume. Without it a crash during the next commit could leave that one on the
+// volumes, and metadata of which nobody could tell that it is of the same history.
+func (w *Writer) begin(ctx context.Context, h Header) error {
+	_, w.head = encodeEntry(nil, h, func(func(metadb.Change) bool) {})
+	if err := w.cfg.DB.Apply(ctx, h.Seq, w.head.Mark(), nil); err != nil {
+		return err
+	}
+	failpoint.At("journal/begun")
+	w.first, w.base = h.Seq, h.Seq
+	w.cfg.DB.Follow(w)
+	return nil
 }
 
 // takeUp goes on with the journal that the volumes hold.

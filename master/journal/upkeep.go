@@ -45,15 +45,15 @@ func (w *Writer) Step(ctx context.Context) (more bool, wait time.Duration, err e
 		return false, wait, nil
 	}
 	if err := w.adopt(ctx); err != nil {
-		return false, stepFailed, err
+		w.unreadable()
+		if !w.snapshots() { // a new one needs nothing of the old one
+			return false, stepFailed, err
+		}
 	}
 	if err := w.mend(ctx); err != nil {
 		return false, stepFailed, err
 	}
-	w.mu.Lock()
-	due := w.fenced == nil && w.snapshotDue()
-	w.mu.Unlock()
-	if due {
+	if w.snapshots() {
 		if err := w.Snapshot(ctx); err != nil {
 			return false, stepFailed, err
 		}
@@ -65,6 +65,13 @@ func (w *Writer) Step(ctx context.Context) (more bool, wait time.Duration, err e
 	}
 	more, err = w.restore(ctx)
 	return more, failpoint.Or(upkeepPause, upkeepPause/20), err
+}
+
+// snapshots reports that a snapshot is to be made now.
+func (w *Writer) snapshots() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fenced == nil && w.snapshotDue()
 }
 
 // CatchUp tries again to write the commit that no volume has, and returns when to call
@@ -89,7 +96,7 @@ func (w *Writer) Late() <-chan struct{} { return w.late }
 // adopt finds which volumes have the commits of before the start.
 func (w *Writer) adopt(ctx context.Context) error {
 	w.mu.Lock()
-	found, from := w.keep.found, w.base
+	found := w.keep.found
 	after := w.head
 	after.Seq, after.Sum = w.snap.head.Seq, 0
 	w.mu.Unlock()
@@ -107,10 +114,10 @@ func (w *Writer) adopt(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keep.found = nil
-	if from != w.base { // a snapshot has been made since
+	if w.keep.found == nil { // a snapshot has been made since
 		return nil
 	}
+	w.keep.found = nil
 	for i, b := range used {
 		if i >= len(w.commits) || w.commits[i].sum != 0 && w.commits[i].sum != b.sum {
 			break
@@ -122,6 +129,16 @@ func (w *Writer) adopt(ctx context.Context) error {
 	}
 	w.judge()
 	return nil
+}
+
+// unreadable notes where no volume that has the snapshot is there any more.
+func (w *Writer) unreadable() {
+	all, _ := w.standing()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.keep.broken == "" && w.snap.on.count(func(n meta.VolumeID) bool { _, ok := all[n]; return ok }) == 0 {
+		w.breaks(fmt.Sprintf("no volume that has the snapshot at commit %d can be reached", w.snap.head.Seq))
+	}
 }
 
 // judge notes where a commit has no copy at all. The caller holds w.mu.

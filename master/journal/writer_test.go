@@ -295,7 +295,7 @@ func TestWriter(t *testing.T) {
 	s.steps() // the first snapshot
 	s.write(30)
 	c := s.recovered()
-	if c.Snapshot.Seq != 10 || c.Last != 40 {
+	if c.Snapshot.Seq != 11 || c.Last != 41 {
 		t.Errorf("snapshot at %d, commits up to %d", c.Snapshot.Seq, c.Last)
 	}
 	for _, v := range s.volumes { // any one may be lost
@@ -303,7 +303,7 @@ func TestWriter(t *testing.T) {
 		s.recovered()
 		v.down.Store(false)
 	}
-	if st := s.Status(); st.Seq != 40 || st.Entries != 30 || st.Lacking != 0 || st.Why != "" || st.Snapshot.Copies != 2 || st.Snapshot.Seq != 10 {
+	if st := s.Status(); st.Seq != 41 || st.Entries != 30 || st.Lacking != 0 || st.Why != "" || st.Snapshot.Copies != 2 || st.Snapshot.Seq != 11 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -335,8 +335,8 @@ func TestSlowVolume(t *testing.T) {
 	if took := time.Since(began); took < slowAfter || took > 2*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if c := s.recovered(); c.Last != 2 || slices.Contains(c.Holders(2), "volume 1") {
-		t.Errorf("commit 2 is on %v", c.Holders(2))
+	if c := s.recovered(); c.Last != 3 || slices.Contains(c.Holders(3), "volume 1") {
+		t.Errorf("commit 3 is on %v", c.Holders(3))
 	}
 	began = time.Now()
 	s.write(5)
@@ -403,6 +403,42 @@ func TestCrashBehind(t *testing.T) {
 	}
 }
 
+// TestCrashAtFirst ends the process, or the power, while the first commits since there is
+// a journal are on the volumes and not in the metadata yet.
+func TestCrashAtFirst(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, 2, 2)
+	s.db = newMade(t)
+	s.start()
+	crashed := newMade(t)
+	seq, mark := s.db.Position()
+	if err := crashed.Apply(t.Context(), seq, mark, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.write(2)
+	newest := s.state()
+	s.db = crashed // without what was written since
+	s.start()
+	if !maps.Equal(s.state(), newest) {
+		t.Error("not the newest state")
+	}
+	s.write(2)
+	s.steps()
+	s.recoveredFromEach(1, 2)
+}
+
+// newMade is the metadata of a store that was just made: its first commits were told to nobody.
+func newMade(t *testing.T) *memdb.DB {
+	t.Helper()
+	db := memdb.New()
+	for i := range uint64(2) {
+		if err := db.Apply(t.Context(), i+1, nil, []metadb.Change{set("new", fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
 // olderCopy is a copy of the metadata as it was after a commit.
 func (s *store) olderCopy(seq uint64) *memdb.DB {
 	s.t.Helper()
@@ -419,7 +455,7 @@ func (s *store) olderCopy(seq uint64) *memdb.DB {
 
 var errEnough = errors.New("enough")
 
-// copyTo makes a metadata store of a replay. The snapshot must see commit 1 only.
+// copyTo makes a metadata store of a replay. What the snapshot sees becomes one commit.
 type copyTo struct {
 	db    *memdb.DB
 	t     *testing.T
@@ -436,7 +472,12 @@ func (c *copyTo) Row(key, value []byte) error {
 func (c *copyTo) Entry(seq uint64, mark []byte, changes []metadb.Change) error {
 	if !c.begun {
 		c.begun = true
-		if err := c.db.Apply(c.t.Context(), 1, nil, c.rows); err != nil {
+		for before := range seq - 2 {
+			if err := c.db.Apply(c.t.Context(), before+1, nil, nil); err != nil {
+				return err
+			}
+		}
+		if err := c.db.Apply(c.t.Context(), seq-1, nil, c.rows); err != nil {
 			return err
 		}
 	}
@@ -457,7 +498,7 @@ func TestRollForward(t *testing.T) {
 	s.steps()
 	s.write(30)
 	newest := s.state()
-	for _, seq := range []uint64{2, 17, 30} {
+	for _, seq := range []uint64{3, 17, 30} {
 		s.db = s.olderCopy(seq)
 		if maps.Equal(s.state(), newest) {
 			t.Error("the copy is not older")
@@ -577,13 +618,13 @@ func TestFenced(t *testing.T) {
 	s.write(10)
 	other := newStore(t, 0, 2)
 	other.volumes, other.now = s.volumes, s.clock()
-	other.db = s.olderCopy(11)
+	other.db = s.olderCopy(12)
 	other.start()
 	s.advance(10 * time.Second)
 	s.write(5)
 	err := other.update(set("other", "1"))
 	fence := (*FenceError)(nil)
-	if !errors.As(err, &fence) || fence.Seq != 12 {
+	if !errors.As(err, &fence) || fence.Seq != 13 {
 		t.Fatalf("%v", err)
 	}
 	if err := other.update(set("other", "2")); !errors.As(err, &fence) || errors.Is(err, metadb.ErrUncertain) {
@@ -604,9 +645,9 @@ func TestRemnant(t *testing.T) {
 	s.write(1)
 	s.steps()
 	s.write(10)
-	old := s.olderCopy(11)
+	old := s.olderCopy(12)
 	s.volumes[1].failing(volume.ErrUnavailable)
-	s.write(1) // 12 is on the first volume only, and the metadata is lost
+	s.write(1) // 13 is on the first volume only, and the metadata is lost
 	s.db = old
 	s.volumes[0].down.Store(true)
 	s.volumes[1].failing(nil)
@@ -647,7 +688,7 @@ func TestSnapshotPrunes(t *testing.T) {
 	s.steps()
 	s.write(2)
 	s.recovered()
-	if st := s.Status(); st.Entries != 2 || st.Snapshot.Seq != 23 {
+	if st := s.Status(); st.Entries != 2 || st.Snapshot.Seq != 24 {
 		t.Errorf("%+v", st)
 	}
 	s.volumes[0].down.Store(false)
@@ -656,7 +697,7 @@ func TestSnapshotPrunes(t *testing.T) {
 	for _, v := range s.volumes {
 		for _, info := range s.held(v.number) {
 			kind, seq, _, _ := volume.ParseMetadataID(info.ID)
-			if kind == volume.MetadataChunk && seq != 23 || kind == volume.MetadataEntry && seq <= 23 {
+			if kind == volume.MetadataChunk && seq != 24 || kind == volume.MetadataEntry && seq <= 24 {
 				t.Errorf("volume %d still holds %s", v.number, info.ID)
 			}
 		}
@@ -698,7 +739,7 @@ func TestSnapshotFails(t *testing.T) {
 			break
 		}
 		s.recoveredFromEach(1, 2)
-		if st := s.Status(); st.Snapshot.Seq != 3 {
+		if st := s.Status(); st.Snapshot.Seq != 4 {
 			t.Fatalf("%+v", st)
 		}
 		if n > 100 {
@@ -892,7 +933,7 @@ func TestSnapshotsWhenDue(t *testing.T) {
 		t.Error("the upkeep was not woken")
 	}
 	s.steps()
-	if st := s.Status(); st.Entries != 0 || st.Snapshot.Seq != 1201 {
+	if st := s.Status(); st.Entries != 0 || st.Snapshot.Seq != 1202 {
 		t.Errorf("%+v", st)
 	}
 	s.recovered()
