@@ -139,6 +139,9 @@ func writeCondition(h http.Header) (meta.Precondition, error) {
 		if len(values) > 1 || v == "" || strings.HasPrefix(v, "W/") || strings.Contains(v, ",") {
 			return p, &failure{status: http.StatusBadRequest, message: c.name + " takes one ETag, or *, in a write"}
 		}
+		if strings.Contains(conditional.Unquote(v), `"`) { // RFC 9110, 8.8.3
+			return p, &failure{status: http.StatusBadRequest, message: c.name + ": a quotation mark is part of no ETag"}
+		}
 		*c.to = conditional.Named(v)
 	}
 	for _, name := range [...]string{"If-Modified-Since", "If-Unmodified-Since"} {

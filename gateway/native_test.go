@@ -230,6 +230,8 @@ func TestWriteConditions(t *testing.T) {
 		{[]string{"If-Match", `"a", "b"`}, 400},
 		{[]string{"If-Match", `W/"a"`}, 400},
 		{[]string{"If-Unmodified-Since", "Wed, 04 Mar 2026 05:06:07 GMT"}, 400},
+		{[]string{"If-Match", `""`}, 412},
+		{[]string{"If-Match", `x" "y`}, 400},
 	} {
 		if w := b.do("PUT", "/set/k", fmt.Sprint(i), c.header...); w.Code != c.status {
 			t.Errorf("%d: PUT with %q: %d %s, want %d", i, c.header, w.Code, w.Body, c.status)
