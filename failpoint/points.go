@@ -64,6 +64,7 @@ var points = []string{
 	"leftovers/queued",
 	"log/published",
 	"log/synced",
+	"log/unsynced",
 	"log/written",
 	"part/committed",
 	"part/stored",

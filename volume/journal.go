@@ -142,6 +142,9 @@ func (j *journal) idle() error {
 	j.leading = true
 	j.mu.Unlock()
 	defer j.handOver()
+	if err := j.write(nil); err != nil { // what is unsynced
+		return err
+	}
 	return j.mark()
 }
 

@@ -105,6 +105,14 @@ func (g *segment) release() {
 	}
 }
 
+// grew counts records that were added: their bytes, and those of them that are live.
+func (g *segment) grew(size, live int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.size += size
+	g.live += live
+}
+
 // addLive counts bytes of records that came to life, or (negative) died.
 func (g *segment) addLive(n int64) {
 	g.mu.Lock()

@@ -3,6 +3,7 @@ package volume
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"tdkvs/failpoint"
 	"tdkvs/volume/vfs"
@@ -15,17 +16,21 @@ const (
 	stageDirect = 128 << 10
 )
 
-// tail is the growing end of the log. Only the journal's leader touches it.
+// tail is the growing end of the log. Only the journal's leader touches it, but for the
+// unsynced records that others write behind its batch while it syncs.
 //
-// A batch is durable in this order: records are written behind the last synced
-// one, into space allocated before; one fdatasync; only then the index learns
-// of them. So a crash can damage the last batch alone, and each record says (in
-// its durable field) where the batch it belongs to began: everything before
-// that was synced.
+// A batch is durable in this order: records are written behind the last one, into space
+// allocated before; one fdatasync; only then the index learns of them. So a crash can
+// damage the last batch alone, and what is unsynced before and behind it, and each record
+// says (in its durable field) up to where the log was durable when it was written.
 type tail struct {
-	active    *segment // nil: the next write makes one
-	end       int64    // where its records end
-	synced    int64    // all before is durable: end, or short of it by a mark
+	endMu     sync.Mutex // guards what follows; the leader changes active, and does not hold it as it syncs
+	active    *segment   // nil: the next write makes one
+	end       int64      // where its records end
+	synced    int64      // all before is durable: end, or short of it by a mark and what is unsynced
+	written   int64      // where the leader's batch ends
+	unsynced  bool       // there are records behind written
+	watched   bool       // somebody sees to it that they do not stay so
 	allocated int64    // its length with the space taken in advance
 	rows      []byte   // its footer so far
 	marked    bool     // a mark says that all of it is durable
@@ -38,17 +43,9 @@ func (j *journal) write(batch []*request) error {
 	if err := j.s.failure(); err != nil {
 		return err
 	}
-	total := j.plan(batch)
-	if total == 0 {
-		return nil
-	}
-	if err := j.room(total); err != nil {
+	if needed, err := j.writeBatch(batch); err != nil || !needed {
 		return err
 	}
-	if err := j.append(batch); err != nil {
-		return j.undo("write segment", err)
-	}
-	j.s.gauge.written.Add(total)
 	failpoint.At("log/written")
 	if err := j.s.sync(j.active.file); err != nil {
 		return j.s.fail("sync segment", err)
@@ -57,6 +54,39 @@ func (j *journal) write(batch []*request) error {
 	j.publish(batch)
 	failpoint.At("log/published")
 	return nil
+}
+
+// writeBatch writes the records of a batch, and reports whether a sync is needed.
+func (j *journal) writeBatch(batch []*request) (needed bool, err error) {
+	j.endMu.Lock()
+	defer j.endMu.Unlock()
+	total := j.plan(batch)
+	if total == 0 && !j.unsynced {
+		return false, nil
+	}
+	if total > 0 {
+		if err := j.room(total); err != nil {
+			return false, err
+		}
+		if err := j.append(batch); err != nil {
+			return false, j.undo("write segment", err)
+		}
+		each(batch, func(it *item) {
+			if !it.skip {
+				j.wrote(it)
+			}
+		})
+		j.s.gauge.written.Add(total)
+	}
+	j.written, j.unsynced = j.end, false
+	return true, nil
+}
+
+// wrote takes note of a record that is in the log. The caller holds endMu.
+func (j *journal) wrote(it *item) {
+	j.rows = appendRow(j.rows, &it.header)
+	j.end += it.length()
+	j.marked = false
 }
 
 // plan decides what each item comes to, now that everything before it is
@@ -169,14 +199,15 @@ func (w *stager) flush() error {
 
 // publish makes a synced batch visible.
 func (j *journal) publish(batch []*request) {
-	start, acknowledged := j.end, uint64(0)
-	var live int64
+	j.endMu.Lock()
+	defer j.endMu.Unlock()
+	acknowledged := uint64(0)
+	var size, live int64
 	each(batch, func(it *item) {
 		if it.skip {
 			return
 		}
-		j.rows = appendRow(j.rows, &it.header)
-		j.end += it.length()
+		size += it.length()
 		if it.kind == kindBlob && j.publishBlob(it) {
 			live += it.length()
 		}
@@ -187,13 +218,9 @@ func (j *journal) publish(batch []*request) {
 			acknowledged++
 		}
 	})
-	j.synced, j.marked = j.end, false
+	j.synced = j.written
 	j.s.writes.Add(acknowledged)
-	g := j.active
-	g.mu.Lock()
-	g.size += j.end - start
-	g.live += live
-	g.mu.Unlock()
+	j.active.grew(size, live)
 }
 
 func (j *journal) publishBlob(it *item) bool {
@@ -304,7 +331,7 @@ func (j *journal) begin() error {
 // continueWith makes g, whose first end bytes are durable, the active segment.
 func (j *journal) continueWith(g *segment, end int64, rows []byte) {
 	j.active, j.rows, j.marked = g, rows, false
-	j.end, j.synced, j.allocated = end, end, end
+	j.end, j.synced, j.allocated, j.unsynced = end, end, end, false
 }
 
 // seal completes the active segment with its footer.
@@ -331,7 +358,7 @@ func (j *journal) seal() error {
 	g.mu.Lock()
 	g.sealed = true
 	g.mu.Unlock()
-	j.active = nil
+	j.active, j.unsynced = nil, false
 	failpoint.At("segment/sealed")
 	return nil
 }
@@ -341,6 +368,9 @@ func (j *journal) seal() error {
 func (j *journal) close() error {
 	if j.active == nil || j.s.failure() != nil {
 		return nil
+	}
+	if err := j.write(nil); err != nil { // what is unsynced
+		return err
 	}
 	if err := j.mark(); err != nil {
 		return err
@@ -357,9 +387,11 @@ func (j *journal) close() error {
 
 // mark appends a record whose durable field covers all before it, without a
 // sync of its own. It tells recovery that damage further up is damage, not a
-// batch that was never acknowledged.
+// batch that was never acknowledged. Where something is unsynced it does nothing.
 func (j *journal) mark() error {
-	if j.marked {
+	j.endMu.Lock()
+	defer j.endMu.Unlock()
+	if j.marked || j.unsynced {
 		return nil
 	}
 	h := header{
@@ -375,9 +407,6 @@ func (j *journal) mark() error {
 	j.end += headerLen
 	j.allocated = max(j.allocated, j.end)
 	j.marked = true
-	g := j.active
-	g.mu.Lock()
-	g.size += headerLen
-	g.mu.Unlock()
+	j.active.grew(headerLen, 0)
 	return nil
 }

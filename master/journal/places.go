@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tdkvs/master/meta"
+	"tdkvs/volume"
 )
 
 // Place is a volume of the store, as the journal sees it.
@@ -15,6 +16,9 @@ type Place struct {
 	Blobs  Blobs
 	Leaves bool         // it is being emptied: what it holds does not count
 	Now    func() State // how it is at the moment; it must not block
+	// PutUnsynced is that of volume.Store, where the volume is one of this process; nil:
+	// it is not.
+	PutUnsynced func(id volume.BlobID, payload, desc []byte) bool
 }
 
 // State is how a volume is.

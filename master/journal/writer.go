@@ -131,7 +131,9 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	e.buf, e.head = encodeEntry(e.buf, h, writes)
 	w.append(e)
 	w.pending, w.cause = seq, nil
-	w.send(e, w.cfg.Copies())
+	if copies := w.cfg.Copies(); copies > 1 || !w.putUnsynced(e) {
+		w.send(e, copies)
+	}
 	return e, e.head.Mark(), nil
 }
 
@@ -208,9 +210,7 @@ func (w *Writer) append(e *entry) {
 // send begins to write an entry to up to n more volumes, and returns to how many. The
 // caller holds w.mu.
 func (w *Writer) send(e *entry, n int) (sent int) {
-	if w.changed.Swap(false) || w.places == nil {
-		w.places = home(w.cfg.Places(), w.snap.turn)
-	}
+	w.look()
 	for rank := range unfit {
 		sent += w.sendTo(e, n-sent, func(p *Place) bool { return w.busy[p.Number] == 0 && p.Now().rank() == rank })
 	}
@@ -218,6 +218,37 @@ func (w *Writer) send(e *entry, n int) (sent int) {
 		sent = w.sendTo(e, n, func(p *Place) bool { return p.Now().rank() < unfit })
 	}
 	return sent
+}
+
+// look puts the volumes in order, where they have changed. The caller holds w.mu.
+func (w *Writer) look() {
+	if w.changed.Swap(false) || w.places == nil {
+		w.places = home(w.cfg.Places(), w.snap.turn)
+	}
+}
+
+// putUnsynced writes an entry to the first volume without a sync of its own, and reports
+// whether it did. Where there is to be one copy, on a volume of this process, it waits for
+// no power cut: that also the metadata outlives, where the commit is synced. The caller
+// holds w.mu.
+func (w *Writer) putUnsynced(e *entry) bool {
+	w.look()
+	for i := range w.places {
+		p := &w.places[i]
+		if p.Now().rank() > 0 {
+			continue
+		}
+		if w.busy[p.Number] > 0 || p.PutUnsynced == nil || !p.PutUnsynced(e.head.ID(), e.buf, e.buf[:headerLen]) {
+			return false
+		}
+		failpoint.At("journal/stored")
+		e.stored++
+		e.tried = append(e.tried, p.Number)
+		delete(w.failing, p.Number)
+		w.holds(e.head.Seq, p.Number)
+		return true
+	}
+	return false
 }
 
 func (w *Writer) sendTo(e *entry, n int, fit func(*Place) bool) (sent int) {

@@ -36,6 +36,7 @@ type testVolume struct {
 	away   atomic.Bool // it is no longer part of the store
 	puts   atomic.Int64
 	since  atomic.Pointer[time.Time]
+	unsynced
 }
 
 func (v *testVolume) Put(ctx context.Context, id volume.BlobID, size int64, body io.Reader, desc volume.Descriptor) error {
@@ -53,7 +54,11 @@ func (v *testVolume) Put(ctx context.Context, id volume.BlobID, size int64, body
 	if err := v.fail.Load(); err != nil {
 		return *err
 	}
-	return v.Mem.Put(ctx, id, size, body, desc)
+	err := v.Mem.Put(ctx, id, size, body, desc)
+	if err == nil {
+		v.synced()
+	}
+	return err
 }
 
 func (v *testVolume) List(ctx context.Context, after volume.BlobID, limit int) ([]volume.Info, error) {
@@ -135,7 +140,7 @@ func (s *store) places() []Place {
 			continue
 		}
 		all = append(all, Place{
-			Number: v.number, Name: fmt.Sprint("volume ", v.number), Zone: v.zone, Blobs: v, Leaves: v.leaves.Load(),
+			PutUnsynced: v.putUnsynced(), Number: v.number, Name: fmt.Sprint("volume ", v.number), Zone: v.zone, Blobs: v, Leaves: v.leaves.Load(),
 			Now: func() State {
 				st := State{Up: !v.down.Load(), Takes: !v.down.Load() && !v.full.Load(), Full: v.full.Load() && !v.down.Load()}
 				if at := v.since.Load(); at != nil {
