@@ -53,6 +53,10 @@ type Config struct {
 	// DefaultBudget bytes.
 	ReadBudget *Budget
 
+	// SyncAfter is how long a blob of PutUnsynced stays unsynced, about, where no other
+	// write syncs it. Default 20 ms; negative: for ever.
+	SyncAfter time.Duration
+
 	// Reserve is the disk space kept free, in bytes: when it is reached, Put
 	// fails with ErrNoSpace while Delete and compaction go on. Default 1 % of
 	// the file system, at least 256 MiB, but never above 10 % of it; negative:
@@ -98,6 +102,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.SegmentSize, 256<<20)
 	setDefault(&c.PreallocateStep, 16<<20)
 	setDefault(&c.WriteOutStep, 2<<20)
+	setDefault(&c.SyncAfter, 20*time.Millisecond)
 	setDefault(&c.CompactRatio, 0.4)
 	setDefault(&c.CompactBytesPerSecond, 64<<20)
 	setDefault(&c.ScrubPeriod, defaultScrubPeriod)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -187,7 +188,7 @@ func torn(tr *trial) {
 
 // operations returns everything that a store does.
 func operations() []operation {
-	return append(writing(), append(opening(), reading()...)...)
+	return slices.Concat(writing(), unsyncedWrites(), opening(), reading())
 }
 
 func opening() []operation {

@@ -7,12 +7,9 @@ import (
 	"tdkvs/failpoint"
 )
 
-// syncAfter is how long a record stays unsynced, about, where no other write syncs it.
-const syncAfter = 20 * time.Millisecond
-
 // PutUnsynced is Put of a small blob that waits for no disk: the blob can be read at
 // once, and outlives the process. It is durable with the next write that is, and after
-// some 20 ms at the latest; until then a power cut may take it back, it and all unsynced ones
+// Config.SyncAfter at the latest; until then a power cut may take it back, it and all unsynced ones
 // after it. It reports false where it has done nothing: a Put has to wait, as the log
 // must grow or begin a segment, or it would fail, as there is such a blob already.
 func (s *Store) PutUnsynced(id BlobID, payload, desc []byte) bool {
@@ -71,7 +68,7 @@ func (j *journal) appendUnsynced(it *item) bool {
 	j.s.gauge.written.Add(it.length())
 	j.s.writes.Add(1)
 	j.active.grew(it.length(), it.length())
-	if j.unsynced = true; !j.watched {
+	if j.unsynced = true; !j.watched && j.s.cfg.SyncAfter > 0 {
 		j.watch()
 	}
 	failpoint.At("log/unsynced")
@@ -82,7 +79,7 @@ func (j *journal) appendUnsynced(it *item) bool {
 func (j *journal) watch() {
 	synced, seg := j.synced, j.active.num
 	j.watched = true
-	time.AfterFunc(syncAfter, func() {
+	time.AfterFunc(j.s.cfg.SyncAfter, func() {
 		j.endMu.Lock()
 		j.watched = false
 		late := j.unsynced && j.synced == synced && j.active.num == seg

@@ -31,10 +31,10 @@ type tail struct {
 	written   int64      // where the leader's batch ends
 	unsynced  bool       // there are records behind written
 	watched   bool       // somebody sees to it that they do not stay so
-	allocated int64    // its length with the space taken in advance
-	rows      []byte   // its footer so far
-	marked    bool     // a mark says that all of it is durable
-	next      uint32   // number of the next segment
+	allocated int64      // its length with the space taken in advance
+	rows      []byte     // its footer so far
+	marked    bool       // a mark says that all of it is durable
+	next      uint32     // number of the next segment
 	stage     []byte
 }
 

@@ -42,7 +42,7 @@ func newTrial(t testing.TB, op *operation) *trial {
 // it can ask for: each Put measures the disk, and any dead byte is compacted.
 func laboratory(fsys vfs.FS) volume.Config {
 	cfg := small(fsys)
-	cfg.Reserve, cfg.CompactRatio = 1, 0.01
+	cfg.Reserve, cfg.CompactRatio, cfg.SyncAfter = 1, 0.01, -1
 	now := time.Unix(1_800_000_000, 0)
 	cfg.Clock = func() time.Time { // of one goroutine
 		now = now.Add(5 * time.Second)
