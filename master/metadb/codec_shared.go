@@ -145,7 +145,10 @@ func (e *encoder) pieces(num protowire.Number, pieces []meta.Piece) {
 	}
 }
 
-var errBlobID = errors.New("want 16 bytes")
+var (
+	errBlobID   = errors.New("want 16 bytes")
+	errNoVolume = errors.New("a blob on no volume")
+)
 
 func (d *decoder) piece() meta.Piece {
 	var p meta.Piece
@@ -161,6 +164,9 @@ func (d *decoder) piece() meta.Piece {
 				sub.fail("blob id", errBlobID)
 			}
 		}
+	}
+	if p.Missing() && p != (meta.Piece{}) {
+		sub.fail("piece", errNoVolume)
 	}
 	d.end(&sub)
 	return p
