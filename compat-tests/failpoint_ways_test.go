@@ -44,7 +44,7 @@ func wayTo(point string) way {
 		"journal/copied":       {kinds: cluster, attempt: (*lab).missVolume},
 		"journal/begun":        {fresh: true},
 		"first":                {fresh: true}, "identity": {fresh: true}, "claim": {fresh: true},
-		"put/single": {fresh: true}, // where one copy is kept
+		"put/single": {fresh: true}, "log/unsynced": {fresh: true}, // where one copy is kept
 	}
 	for _, name := range []string{point, family} {
 		if w, ok := ways[name]; ok {

@@ -10,11 +10,12 @@ import (
 // active one again.
 //
 // Batches are written one after the other, each only once the one before it is
-// durable, and every record tells where its batch began. So of the bytes that
-// a record calls durable all were acknowledged: if they can not be read, they
+// durable, and every record tells up to where the log was. So of the bytes that
+// a record calls durable all were promised: if they can not be read, they
 // are damaged, and set aside. What no later record vouches for is the last
-// batch; a record that is not whole there was torn by the crash, was never
-// acknowledged, and is cut off with all that follows it.
+// batch, and what was put unsynced around it; a record that is not whole there was
+// torn by the crash, was never promised to outlive it, and is cut off with all that
+// follows it.
 //
 // The cut is synced before anything is appended: bytes of a torn batch can not
 // come back behind new records. What stays of the last batch is written and

@@ -241,7 +241,6 @@ func (w *Writer) putUnsynced(e *entry) bool {
 		if w.busy[p.Number] > 0 || p.PutUnsynced == nil || !p.PutUnsynced(e.head.ID(), e.buf, e.buf[:headerLen]) {
 			return false
 		}
-		failpoint.At("journal/stored")
 		e.stored++
 		e.tried = append(e.tried, p.Number)
 		delete(w.failing, p.Number)
