@@ -260,7 +260,7 @@ func (l *lab) endProcess(t *testing.T, p *process) {
 // killFresh kills a new store at a point of its first start, or of its first write, and wants that it starts again and serves.
 func killFresh(t *testing.T, point string, n int) bool {
 	t.Helper()
-	l := &lab{d: newDeployment(t, serverKind, settings{garbageGrace: 100 * time.Millisecond, lines: "leftover_grace: 1s\n"})}
+	l := &lab{d: newDeployment(t, serverKind, settings{garbageGrace: 100 * time.Millisecond, lines: "leftover_grace: 1s\n" + oneMetadataCopy})}
 	l.instrument(t, l.d.front)
 	arm(t, l.d.front, point, n)
 	l.d.front.start(t)

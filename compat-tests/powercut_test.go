@@ -42,11 +42,15 @@ type recorded struct {
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	images := sizeFromEnv(t, "TDKVS_POWER_CUTS", 12)
-	for kind, system := range map[string]string{serverKind: "ext4", clusterKind: "xfs"} {
-		t.Run(kind+" on "+system, func(t *testing.T) {
+	for _, c := range []struct{ name, kind, system, lines string }{
+		{"server on ext4", serverKind, "ext4", ""},
+		{"server with one copy of the metadata on ext4", serverKind, "ext4", oneMetadataCopy},
+		{"cluster on xfs", clusterKind, "xfs", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := seed(t)
-			r := record(t, kind, system, s, "")
+			r := record(t, c.kind, c.system, c.lines, s, "")
 			counts := map[fate]int{}
 			for _, c := range r.cuts(newRand(s, 100), images, 0) {
 				counts[c.fate]++
@@ -72,7 +76,7 @@ func TestPowerCutCanFail(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			s := seed(t)
-			r := record(t, serverKind, "ext4", s, without)
+			r := record(t, serverKind, "ext4", "", s, without)
 			for i, c := range r.cuts(newRand(s, 100), 4*images, ignored) {
 				if errs := r.try(t, c, false); len(errs) > 0 {
 					t.Logf("seen at power cut %d, %v: %v", i+1, c, errs[0])
@@ -84,14 +88,17 @@ func TestPowerCutCanFail(t *testing.T) {
 	}
 }
 
+// oneMetadataCopy is the line of a configuration with which commits wait for one sync alone, where the volume is in the process.
+const oneMetadataCopy = "metadata_copies: 1\n"
+
 // record lets a crew work on a store for a while, on a disk that records it.
-func record(t *testing.T, kind, system string, seed uint64, without string) *recorded {
+func record(t *testing.T, kind, system, lines string, seed uint64, without string) *recorded {
 	t.Helper()
 	r := &recorded{bench: newBench(t, system), stable: newDisk(nil), log: &recording{}, choices: newRand(seed, 101)}
 	r.bench.insert(t, r.stable, nil)
 	r.bench.format(t)
 	r.bench.insert(t, newDisk(r.stable), r.log)
-	r.d = newDeployment(t, kind, settings{data: r.bench.mounts, garbageGrace: 200 * time.Millisecond, lines: "log: {level: warn}\n"})
+	r.d = newDeployment(t, kind, settings{data: r.bench.mounts, garbageGrace: 200 * time.Millisecond, lines: "log: {level: warn}\n" + lines})
 	r.d.leaveUnchecked("its disks are gone, and each that was tried is checked on its own")
 	for _, p := range r.d.processes() {
 		p.without = without

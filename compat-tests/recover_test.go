@@ -20,10 +20,12 @@ const keepers = 4
 func TestMetadataLost(t *testing.T) {
 	moments := sizeFromEnv(t, "TDKVS_RECOVER_MOMENTS", 2)
 	t.Parallel()
-	for _, kind := range []string{serverKind, clusterKind} {
-		t.Run(kind, func(t *testing.T) {
+	for _, c := range []struct{ name, kind, lines string }{
+		{serverKind, serverKind, ""}, {"server with one copy of the metadata", serverKind, oneMetadataCopy}, {clusterKind, clusterKind, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLoser(t, startDeployment(t, kind, settings{garbageGrace: 200 * time.Millisecond}))
+			l := newLoser(t, startDeployment(t, c.kind, settings{garbageGrace: 200 * time.Millisecond, lines: c.lines}))
 			var longest time.Duration
 			for moment := range moments {
 				l.d.front.kill(t)
