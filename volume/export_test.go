@@ -24,6 +24,8 @@ func (s *Store) Seal() error {
 	j.leading = true
 	j.mu.Unlock()
 	defer j.handOver()
+	j.endMu.Lock()
+	defer j.endMu.Unlock()
 	if j.active == nil {
 		return nil
 	}

@@ -9,9 +9,10 @@ import (
 
 // PutUnsynced is Put of a small blob that waits for no disk: the blob can be read at
 // once, and outlives the process. It is durable with the next write that is, and after
-// Config.SyncAfter at the latest; until then a power cut may take it back, it and all unsynced ones
-// after it. It reports false where it has done nothing: a Put has to wait, as the log
-// must grow or begin a segment, or it would fail, as there is such a blob already.
+// Config.SyncAfter at the latest; until then a power cut may take it back, and with it
+// all that were put in this way after it. It reports false where it has done nothing: a
+// Put has to wait, as the log must grow or begin a segment, or it would fail, as there is
+// such a blob already.
 func (s *Store) PutUnsynced(id BlobID, payload, desc []byte) bool {
 	size := int64(len(payload))
 	if id == (BlobID{}) || size > s.cfg.SmallLimit || len(desc) > MaxDescriptor || s.failure() != nil || s.enter() != nil {
