@@ -85,6 +85,14 @@ func TestUnsynced(t *testing.T) {
 	s.start()
 	s.recovered()
 
+	alone := newStore(t, 1, 2) // there can be one copy only
+	alone.volumes[0].local = true
+	alone.start()
+	alone.write(5)
+	if n := alone.volumes[0].n; n != 5 {
+		t.Errorf("%d of 5 commits were put unsynced where there is one volume", n)
+	}
+
 	two := newStore(t, 2, 2)
 	two.volumes[0].local, two.volumes[1].local = true, true
 	two.start()

@@ -131,7 +131,8 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	e.buf, e.head = encodeEntry(e.buf, h, writes)
 	w.append(e)
 	w.pending, w.cause = seq, nil
-	if copies := w.cfg.Copies(); copies > 1 || !w.putUnsynced(e) {
+	w.look()
+	if copies := w.cfg.Copies(); copies > 1 && len(w.places) > 1 || !w.putUnsynced(e) {
 		w.send(e, copies)
 	}
 	return e, e.head.Mark(), nil
@@ -232,7 +233,6 @@ func (w *Writer) look() {
 // no power cut: that also the metadata outlives, where the commit is synced. The caller
 // holds w.mu.
 func (w *Writer) putUnsynced(e *entry) bool {
-	w.look()
 	for i := range w.places {
 		p := &w.places[i]
 		if p.Now().rank() > 0 {
@@ -352,7 +352,7 @@ func (e *entry) settled(waited time.Duration) (done bool, next time.Duration) {
 	defer w.mu.Unlock()
 	want := w.cfg.Copies()
 	switch {
-	case w.fenced != nil, e.stored >= want:
+	case w.fenced != nil, e.stored >= min(want, len(w.places)) && e.stored > 0:
 		return true, 0
 	case waited < slowAfter:
 		w.send(e, want-e.stored-e.flying) // for those that have failed
