@@ -135,14 +135,19 @@ ratio: build ## the store beside a server that stores nothing, by minio-go, in t
 	TDKVS_BINARY=$(CURDIR)/$(BIN) go test -run '^$$' -bench LibraryRatio -benchtime $(COUNT)x -timeout 0 $(TESTFLAGS) ./compat-tests
 
 FUZZTIME ?= 10s
-.PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (10s)
+FUZZ_CORPUS = testdata/fuzz-corpus.tar.gz
+.PHONY: fuzz fuzz-corpus
+fuzz: ## run every fuzz target for FUZZTIME (10s), beginning with the inputs that earlier runs found of interest
+	mkdir -p "$$(go env GOCACHE)/fuzz" && tar xzf $(FUZZ_CORPUS) -C "$$(go env GOCACHE)/fuzz"
 	@for pkg in $(UNIT_PACKAGES); do \
 		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
 			echo "== $$pkg $$target"; \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
 		done; \
 	done
+
+fuzz-corpus: ## keep the inputs that fuzzing on this machine has found of interest
+	tar --sort=name --mtime=2026-01-01 --owner=0 --group=0 --numeric-owner -C "$$(go env GOCACHE)/fuzz" -cf - tdkvs | gzip -9n >$(FUZZ_CORPUS)
 
 .PHONY: vuln
 vuln: ## known vulnerabilities in what we use (asks vuln.go.dev)
