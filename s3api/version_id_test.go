@@ -304,14 +304,16 @@ func TestMultipartVersions(t *testing.T) {
 // Covers: CompleteMultipartUpload.
 func TestLateVersion(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *s3api.Config) { c.KeepAlive = 5 * time.Millisecond })
+	const late = time.Second // for all but the one that waits
+	s := newServer(t, func(c *s3api.Config) { c.KeepAlive = late })
 	s.versioned("bkt")
 	upload := s.post("/bkt/mp?uploads", "").want(200).text("UploadId")
 	s.put("/bkt/mp?partNumber=1&uploadId="+upload, "body").want(200)
 	made := make(chan string, 1)
 	s.hooks.completeUpload = func(ctx context.Context, req meta.CompleteRequest) (meta.Object, error) {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(late + 200*time.Millisecond)
 		obj, err := s.hooks.Backend.CompleteUpload(ctx, req)
+		s.hooks.completeUpload = nil
 		made <- obj.VersionID
 		return obj, err
 	}

@@ -44,6 +44,10 @@ func mutatedWrites() []mutation {
 			from: "	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}\n	failpoint.At(\"log/synced\")\n	j.publish(batch)",
 			to:   "	j.publish(batch)\n	if err := j.s.sync(j.active.file); err != nil {\n		return j.s.fail(\"sync segment\", err)\n	}",
 			test: "^TestFailedSyncIsFinal$"},
+		{name: "what is unsynced stays so", file: "put_unsynced.go",
+			from: "!j.watched && j.s.cfg.SyncAfter > 0 {", to: "false {", test: "^TestSyncAfter$"},
+		{name: "the sync of another does not cover what is unsynced", file: "tail.go",
+			from: "if total == 0 && !j.unsynced {", to: "if total == 0 {", test: "^TestSyncAfter$"},
 		{name: "a refused batch is not cut off", file: "tail.go",
 			from: "if err := j.active.file.Truncate(j.end); err != nil {\n		return j.s.fail(\"cut segment back\", err)", to: "if err := error(nil); err != nil {\n		return err"},
 		{name: "the cut of a refused batch is not synced", file: "tail.go",
@@ -118,7 +122,7 @@ func mutatedReads() []mutation {
 		{name: "a footer is believed without its sum", file: "footer.go",
 			from: "if s.sum(rows) != t.sum || !validRows(", to: "if !validRows(", test: "^(TestFlippedReads|TestFlipAnyByte)$"},
 		{name: "the checksum of a block does not say which block", file: "crc.go",
-			from: "binary.LittleEndian.PutUint32(seed[len(id):], index)", to: "_, _ = binary.LittleEndian, index", test: "^TestMisplacedBlocks$"},
+			from: "sum = castagnoli[byte(sum)^byte(index)] ^ sum>>8", to: "sum = castagnoli[byte(sum)] ^ sum>>8", test: "^TestMisplacedBlocks$"},
 	}
 }
 
@@ -135,28 +139,44 @@ func TestMutations(t *testing.T) {
 	}
 }
 
+// TestMutationsApply: what is to be mutated is in the code, also where there is no time to
+// try all.
+func TestMutationsApply(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutations() {
+		m.source(t)
+	}
+}
+
+// source returns the file that a mutation changes, and the code in it.
+func (m *mutation) source(t *testing.T) (path, code string) {
+	t.Helper()
+	path, err := filepath.Abs(m.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), m.from); n != 1 {
+		t.Fatalf("%s: found %d times what is to be mutated:\n%s", m.file, n, m.from)
+	}
+	return path, string(b)
+}
+
 func (m *mutation) check(t *testing.T) {
 	t.Helper()
 	t.Logf("%s: %s", m.file, m.name)
 	dir := t.TempDir()
-	source, err := filepath.Abs(m.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(code), m.from); n != 1 {
-		t.Fatalf("%s: found %d times what is to be mutated:\n%s", m.file, n, m.from)
-	}
+	source, code := m.source(t)
 	mutant := filepath.Join(dir, "mutant.go")
 	overlay := filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {source: mutant}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{mutant: strings.Replace(string(code), m.from, m.to, 1), overlay: string(replace)} {
+	for name, content := range map[string]string{mutant: strings.Replace(code, m.from, m.to, 1), overlay: string(replace)} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
