@@ -365,11 +365,12 @@ func (c *check) spare(ctx context.Context, d doomed) error {
 			return err
 		}
 		for _, k := range d.entries {
-			gone, err := spareFrom(tx, k, d.piece)
-			if err != nil {
+			err := spareFrom(tx, k, d.piece)
+			if errors.Is(err, metadb.ErrNotFound) {
+				tooLate = true // the blob may be gone with its entry
+			} else if err != nil {
 				return err
 			}
-			tooLate = tooLate || gone
 		}
 		if !tooLate {
 			return nil
@@ -384,27 +385,24 @@ func (c *check) spare(ctx context.Context, d doomed) error {
 	return err
 }
 
-// spareFrom takes a piece off an entry. Where the entry is gone, the blob may be as well.
-func spareFrom(tx metadb.Tx, key []byte, p meta.Piece) (gone bool, err error) {
+// spareFrom takes a piece off an entry. metadb.ErrNotFound says that there is none.
+func spareFrom(tx metadb.Tx, key []byte, p meta.Piece) error {
 	row, err := tx.Get(key)
-	if errors.Is(err, metadb.ErrNotFound) {
-		return true, nil
-	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	g, err := metadb.UnmarshalGarbage(row)
 	if err != nil {
-		return false, err
+		return err
 	}
 	g.Pieces = slices.DeleteFunc(g.Pieces, func(x meta.Piece) bool { return x == p })
 	if len(g.Pieces) == 0 && g.Kind.NamesBlobs() {
-		return false, tx.Delete(key)
+		return tx.Delete(key)
 	}
 	if row, err = metadb.MarshalGarbage(&g); err != nil {
-		return false, err
+		return err
 	}
-	return false, tx.Set(key, row)
+	return tx.Set(key, row)
 }
 
 // shareOf sorts out a blob that several extents name: it says itself of which it is,

@@ -127,7 +127,7 @@ func (e *Engine) journalPlaces() []journal.Place {
 		if bound := l.volumes[v.Number]; v.State.Member() && bound != nil {
 			places = append(places, journal.Place{
 				Number: v.Number, Name: bound.Name, Zone: v.Zone, Leaves: v.State != metadb.VolumeActive,
-				Blobs: observed{bound}, Now: bound.forJournal, PutUnsynced: bound.putUnsynced(),
+				Blobs: observed{bound}, Now: bound.forJournal, PutUnsynced: observed{bound}.putUnsynced(),
 			})
 		}
 	}
@@ -139,26 +139,6 @@ func (v *boundVolume) forJournal() journal.State {
 	c := v.condition.Load()
 	up := c.down == nil
 	return journal.State{Up: up, Since: c.since, Takes: c.takesWrites(), Full: up && c.status.Full && c.status.ReadOnly == ""}
-}
-
-// putUnsynced is the volume's own, where it is one of this process; nil: it is not.
-func (v *boundVolume) putUnsynced() func(id volume.BlobID, payload, desc []byte) bool {
-	local, ok := v.blobs.(interface {
-		PutUnsynced(id volume.BlobID, payload, desc []byte) bool
-	})
-	if !ok {
-		return nil
-	}
-	return func(id volume.BlobID, payload, desc []byte) bool {
-		began := time.Now()
-		if !local.PutUnsynced(id, payload, desc) {
-			return false
-		}
-		v.meter.writes.Add(1)
-		v.meter.bytesWritten.Add(uint64(len(payload)))
-		v.meter.writeLatency.Add(time.Since(began))
-		return true
-	}
 }
 
 // journalUpkeep is the background work of the journal.

@@ -63,6 +63,27 @@ func (o observed) Put(ctx context.Context, id volume.BlobID, size int64, body io
 	return x.end(err)
 }
 
+// putUnsynced is PutUnsynced of a volume of this process; nil where it is another's.
+func (o observed) putUnsynced() func(id volume.BlobID, payload, desc []byte) bool {
+	local, ok := o.v.blobs.(interface {
+		PutUnsynced(id volume.BlobID, payload, desc []byte) bool
+	})
+	if !ok {
+		return nil
+	}
+	m := &o.v.meter
+	return func(id volume.BlobID, payload, desc []byte) bool {
+		began := time.Now()
+		if !local.PutUnsynced(id, payload, desc) {
+			return false
+		}
+		m.writes.Add(1)
+		m.bytesWritten.Add(uint64(len(payload)))
+		m.writeLatency.Add(time.Since(began))
+		return true
+	}
+}
+
 // putSource is the body of a put. It tells an error of the body from one of the
 // volume.
 type putSource struct {

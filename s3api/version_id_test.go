@@ -313,7 +313,6 @@ func TestLateVersion(t *testing.T) {
 	s.hooks.completeUpload = func(ctx context.Context, req meta.CompleteRequest) (meta.Object, error) {
 		time.Sleep(late + 200*time.Millisecond)
 		obj, err := s.hooks.Backend.CompleteUpload(ctx, req)
-		s.hooks.completeUpload = nil
 		made <- obj.VersionID
 		return obj, err
 	}

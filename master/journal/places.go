@@ -66,6 +66,14 @@ func home(all []Place, turn uint64) []Place {
 	return append(front, back...)
 }
 
+// byNumber are volumes by their numbers.
+type byNumber map[meta.VolumeID]Place
+
+func (m byNumber) has(number meta.VolumeID) bool {
+	_, ok := m[number]
+	return ok
+}
+
 // holders are the volumes that hold a blob. There are never more copies than fit.
 type holders [4]meta.VolumeID
 

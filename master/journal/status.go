@@ -2,8 +2,6 @@ package journal
 
 import (
 	"time"
-
-	"tdkvs/master/meta"
 )
 
 // Status is how the journal is.
@@ -32,7 +30,6 @@ type SnapshotStatus struct {
 // Status returns how the journal is.
 func (w *Writer) Status() Status {
 	all, want := w.standing()
-	stands := func(n meta.VolumeID) bool { _, ok := all[n]; return ok }
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := Status{
@@ -41,13 +38,13 @@ func (w *Writer) Status() Status {
 		Snapshot: SnapshotStatus{Making: w.snap.making != 0},
 	}
 	for i := range w.commits {
-		if w.keep.found == nil && w.commits[i].on.count(stands) < want && w.base+uint64(i)+1 != w.pending {
+		if w.keep.found == nil && w.commits[i].on.count(all.has) < want && w.base+uint64(i)+1 != w.pending {
 			s.Lacking++
 		}
 	}
 	if w.snap.whole {
 		s.Snapshot.Seq, s.Snapshot.Taken, s.Snapshot.Rows = w.snap.head.Seq, w.snap.taken, w.snap.head.Rows
-		s.Snapshot.Bytes, s.Snapshot.Copies = w.snap.size, w.snap.on.count(stands)
+		s.Snapshot.Bytes, s.Snapshot.Copies = w.snap.size, w.snap.on.count(all.has)
 	}
 	if w.behind != nil {
 		s.Since = w.since

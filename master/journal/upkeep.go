@@ -136,7 +136,7 @@ func (w *Writer) unreadable() {
 	all, _ := w.standing()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.keep.broken == "" && w.snap.on.count(func(n meta.VolumeID) bool { _, ok := all[n]; return ok }) == 0 {
+	if w.keep.broken == "" && w.snap.on.count(all.has) == 0 {
 		w.breaks(fmt.Sprintf("no volume that has the snapshot at commit %d can be reached", w.snap.head.Seq))
 	}
 }
@@ -243,8 +243,8 @@ func (w *Writer) meet(p Place, h Header) (needless bool) {
 }
 
 // standing returns the volumes that count, by number, and how many copies there can be.
-func (w *Writer) standing() (all map[meta.VolumeID]Place, want int) {
-	all = make(map[meta.VolumeID]Place)
+func (w *Writer) standing() (all byNumber, want int) {
+	all = make(byNumber)
 	fit := 0
 	for _, p := range w.cfg.Places() {
 		now := p.Now()
@@ -262,19 +262,18 @@ func (w *Writer) standing() (all map[meta.VolumeID]Place, want int) {
 // restore copies what has too few copies. more reports that there is more to do.
 func (w *Writer) restore(ctx context.Context) (more bool, err error) {
 	all, want := w.standing()
-	stands := func(n meta.VolumeID) bool { _, ok := all[n]; return ok }
 	w.mu.Lock()
 	ready := w.keep.found == nil && w.snap.whole && w.fenced == nil && w.behind == nil
 	var lacking []uint64
 	if ready {
 		for i := range w.commits {
 			seq := w.base + uint64(i) + 1
-			if n := w.commits[i].on.count(stands); n < want && seq != w.pending && len(lacking) < restoreAtOnce {
+			if n := w.commits[i].on.count(all.has); n < want && seq != w.pending && len(lacking) < restoreAtOnce {
 				lacking = append(lacking, seq)
 			}
 		}
 	}
-	whole := w.snap.on.count(stands) >= want
+	whole := w.snap.on.count(all.has) >= want
 	w.mu.Unlock()
 	if !ready {
 		return false, nil
@@ -293,14 +292,13 @@ func (w *Writer) restore(ctx context.Context) (more bool, err error) {
 }
 
 // heir is a volume to copy a blob to.
-func (w *Writer) heir(on holders, all map[meta.VolumeID]Place) (Place, bool) {
+func (w *Writer) heir(on holders, all byNumber) (Place, bool) {
 	w.mu.Lock()
 	turn := w.snap.turn
 	w.mu.Unlock()
 	best, found := Place{}, false
 	for _, p := range home(w.cfg.Places(), turn) {
-		_, stands := all[p.Number]
-		if rank := p.Now().rank(); stands && !on.has(p.Number) && rank < unfit && (!found || rank < best.Now().rank()) {
+		if rank := p.Now().rank(); all.has(p.Number) && !on.has(p.Number) && rank < unfit && (!found || rank < best.Now().rank()) {
 			best, found = p, true
 		}
 	}
@@ -308,7 +306,7 @@ func (w *Writer) heir(on holders, all map[meta.VolumeID]Place) (Place, bool) {
 }
 
 // restoreCommit copies a commit to one more volume, and reports whether it did.
-func (w *Writer) restoreCommit(ctx context.Context, seq uint64, all map[meta.VolumeID]Place) (bool, error) {
+func (w *Writer) restoreCommit(ctx context.Context, seq uint64, all byNumber) (bool, error) {
 	w.mu.Lock()
 	c := w.commitAt(seq)
 	w.mu.Unlock()
@@ -365,7 +363,7 @@ func (w *Writer) copyBlob(ctx context.Context, on holders, to Place, id volume.B
 }
 
 // restoreSnapshot copies the snapshot to one more volume.
-func (w *Writer) restoreSnapshot(ctx context.Context, all map[meta.VolumeID]Place) error {
+func (w *Writer) restoreSnapshot(ctx context.Context, all byNumber) error {
 	w.mu.Lock()
 	snap := w.snap
 	w.mu.Unlock()
@@ -399,13 +397,12 @@ func (w *Writer) restoreSnapshot(ctx context.Context, all map[meta.VolumeID]Plac
 func (w *Writer) ReliesOn(number meta.VolumeID) bool {
 	all, want := w.standing()
 	delete(all, number)
-	stands := func(n meta.VolumeID) bool { _, ok := all[n]; return ok }
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.keep.found != nil || !w.snap.whole || w.behind != nil {
 		return true
 	}
-	lacks := func(on holders) bool { return on.has(number) && on.count(stands) < want }
+	lacks := func(on holders) bool { return on.has(number) && on.count(all.has) < want }
 	return lacks(w.snap.on) || slices.ContainsFunc(w.commits, func(c commit) bool { return lacks(c.on) })
 }
 
@@ -459,8 +456,7 @@ func (w *Writer) mendOne(ctx context.Context, b badCopy) error {
 
 // lastCopy notes that a volume has lost what it had of a blob, and reports whether it
 // was the last that there is of it.
-func (w *Writer) lastCopy(b badCopy, others map[meta.VolumeID]Place) bool {
-	stands := func(n meta.VolumeID) bool { _, ok := others[n]; return ok }
+func (w *Writer) lastCopy(b badCopy, others byNumber) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kind, seq, _, _ := volume.ParseMetadataID(b.id)
@@ -476,7 +472,7 @@ func (w *Writer) lastCopy(b badCopy, others map[meta.VolumeID]Place) bool {
 	if !on.has(b.number) {
 		return false
 	}
-	if on.count(stands) == 0 {
+	if on.count(others.has) == 0 {
 		w.breaks(fmt.Sprintf("the only copy of %s, on volume %d, can not be read", b.id, b.number))
 		return true
 	}

@@ -131,8 +131,7 @@ func (w *Writer) Begin(seq uint64, writes iter.Seq[metadb.Change]) (metadb.Pendi
 	e.buf, e.head = encodeEntry(e.buf, h, writes)
 	w.append(e)
 	w.pending, w.cause = seq, nil
-	w.look()
-	if copies := w.cfg.Copies(); copies > 1 && len(w.places) > 1 || !w.putUnsynced(e) {
+	if copies := w.cfg.Copies(); !w.putUnsynced(e, copies) {
 		w.send(e, copies)
 	}
 	return e, e.head.Mark(), nil
@@ -228,11 +227,15 @@ func (w *Writer) look() {
 	}
 }
 
-// putUnsynced writes an entry to the first volume without a sync of its own, and reports
-// whether it did. Where there is to be one copy, on a volume of this process, it waits for
-// no power cut: that also the metadata outlives, where the commit is synced. The caller
-// holds w.mu.
-func (w *Writer) putUnsynced(e *entry) bool {
+// putUnsynced writes an entry to the first volume without a sync of its own, where there
+// is to be one copy, or can be no more, and that volume is one of this process; and reports
+// whether it did. A power cut may take it back: that the metadata outlives, where the
+// commit is synced. The caller holds w.mu.
+func (w *Writer) putUnsynced(e *entry, copies int) bool {
+	w.look()
+	if copies > 1 && len(w.places) > 1 {
+		return false
+	}
 	for i := range w.places {
 		p := &w.places[i]
 		if p.Now().rank() > 0 {
